@@ -1,0 +1,80 @@
+// swift-tools-version: 6.2
+import PackageDescription
+
+/// Settings of every target: Swift 6 mode, nothing compiles with a warning.
+let strict: [SwiftSetting] = [
+    .swiftLanguageMode(.v6),
+    .treatAllWarnings(as: .error),
+    .enableUpcomingFeature("ExistentialAny"),
+]
+
+#if arch(x86_64)
+/// The loops of the compute engine are compiled for AVX2 + FMA in every configuration; `CPURequirement` checks the machine at start.
+let vectorised: [SwiftSetting] = [.unsafeFlags(["-O", "-Xcc", "-march=x86-64-v3"])]
+#else
+let vectorised: [SwiftSetting] = [.unsafeFlags(["-O"])]
+#endif
+
+func target(_ name: String, _ dependencies: [Target.Dependency], settings: [SwiftSetting] = []) -> Target {
+    .target(name: name, dependencies: dependencies, swiftSettings: strict + settings)
+}
+
+func tests(of name: String, _ dependencies: [Target.Dependency] = []) -> Target {
+    .testTarget(
+        name: "\(name)Tests", dependencies: [.byName(name: name), "TestKit"] + dependencies, swiftSettings: strict)
+}
+
+func command(_ name: String, _ dependencies: [Target.Dependency]) -> Target {
+    .executableTarget(name: name, dependencies: dependencies + [argumentParser], swiftSettings: strict)
+}
+
+let argumentParser = Target.Dependency.product(name: "ArgumentParser", package: "swift-argument-parser")
+let logging = Target.Dependency.product(name: "Logging", package: "swift-log")
+let yams = Target.Dependency.product(name: "Yams", package: "Yams")
+
+// Layers, lowest first; a target depends only on targets above it in this file. docs/architecture.md says what each one holds.
+let package = Package(
+    name: "mergevq",
+    dependencies: [
+        .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
+        .package(url: "https://github.com/apple/swift-log", from: "1.16.2"),
+        .package(url: "https://github.com/jpsim/Yams", from: "6.2.2"),
+    ],
+    targets: [
+        .systemLibrary(name: "CBLAS", pkgConfig: "openblas", providers: [.apt(["libopenblas-dev"])]),
+        .systemLibrary(name: "CZeroMQ", providers: [.apt(["libzmq3-dev"])]),
+        .systemLibrary(name: "CHDF5", pkgConfig: "hdf5", providers: [.apt(["libhdf5-dev"])]),
+        .systemLibrary(name: "CTurboJPEG", pkgConfig: "libturbojpeg", providers: [.apt(["libturbojpeg0-dev"])]),
+        .systemLibrary(name: "CPNG", pkgConfig: "libpng", providers: [.apt(["libpng-dev"])]),
+        .systemLibrary(name: "CCrypto", pkgConfig: "libcrypto", providers: [.apt(["libssl-dev"])]),
+        .target(name: "CFloat"),
+
+        target("Checksums", ["CCrypto"], settings: [.unsafeFlags(["-O"])]),
+        target("Kernels", ["CFloat"], settings: vectorised),
+        target("TensorCore", ["Kernels", "CBLAS"], settings: vectorised),
+        target("NeuralNet", ["TensorCore"], settings: [.unsafeFlags(["-O"])]),
+        target("MergeVQ", ["NeuralNet"]),
+        target("ImageData", ["TensorCore", "Checksums", "CTurboJPEG", "CPNG"], settings: [.unsafeFlags(["-O"])]),
+        target("Checkpoints", ["TensorCore", "Checksums", "CHDF5"]),
+        target("Telemetry", []),
+        target("Fleet", []),
+        target("Transport", ["Fleet", "Checksums", "CZeroMQ"]),
+        target("Training", ["MergeVQ", "ImageData", "Checkpoints", "Telemetry", "Transport", yams, logging]),
+
+        command("mvq-coordinator", ["Training"]),
+        command("mvq-worker", ["Training"]),
+        command("mvq", ["Training"]),
+
+        .target(name: "TestKit", dependencies: ["NeuralNet", "Checkpoints"], path: "Tests/TestKit", swiftSettings: strict),
+        tests(of: "Checksums"),
+        tests(of: "TensorCore"),
+        tests(of: "NeuralNet"),
+        tests(of: "MergeVQ"),
+        tests(of: "ImageData"),
+        tests(of: "Checkpoints"),
+        tests(of: "Telemetry"),
+        tests(of: "Fleet"),
+        tests(of: "Transport"),
+        tests(of: "Training"),
+    ]
+)

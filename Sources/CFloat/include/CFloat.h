@@ -1,0 +1,42 @@
+// Float helpers that Swift cannot express: fused multiply-add where the hardware has it, sums that may be reassociated into vector lanes,
+// and maxima that vectorise. The permission to contract or reassociate is given inside each helper only, never to a whole file.
+#pragma once
+#include <stdbool.h>
+
+/// a * b + c, fused where the target has FMA.
+static inline float relaxed_multiply_add(float a, float b, float c) {
+#pragma clang fp contract(fast)
+    return a * b + c;
+}
+
+/// a + b, free to be reassociated when it is the step of a reduction loop.
+static inline float relaxed_sum(float a, float b) {
+#pragma clang fp reassociate(on)
+    return a + b;
+}
+
+/// accumulator + a * b, fused and free to be reassociated.
+static inline float relaxed_dot(float a, float b, float accumulator) {
+#pragma clang fp contract(fast) reassociate(on)
+    return accumulator + a * b;
+}
+
+/// The larger of two numbers; a single instruction per vector.
+static inline float relaxed_max(float a, float b) {
+    return __builtin_fmaxf(a, b);
+}
+
+/// Square root as one instruction, without errno.
+static inline float relaxed_sqrt(float a) {
+    return __builtin_sqrtf(a);
+}
+
+/// Whether this CPU runs what the vectorised targets were compiled for.
+static inline bool cpu_runs_compiled_level(void) {
+#if defined(__x86_64__)
+    __builtin_cpu_init();
+    return __builtin_cpu_supports("x86-64-v3");
+#else
+    return true;
+#endif
+}
