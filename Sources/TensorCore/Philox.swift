@@ -16,7 +16,7 @@ public struct Philox: Sendable {
     }
 
     /// A generator with the raw 64-bit key of the published algorithm.
-    init(key0: UInt32, key1: UInt32) {
+    package init(key0: UInt32, key1: UInt32) {
         self.key0 = key0
         self.key1 = key1
     }

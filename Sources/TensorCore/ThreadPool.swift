@@ -9,68 +9,93 @@ import Glibc
 /// depend on who runs it or on the number of threads, and then neither do the bits.
 ///
 /// One caller at a time; no nesting.
-// Sendable: all shared state is atomic or written before the generation counter is released and read after it is acquired.
+// Sendable: all shared state is in `Crew`.
 public final class ThreadPool: @unchecked Sendable {
     /// Threads that work, the caller included.
     public let threads: Int
-
-    private let generation = Atomic<Int>(0)
-    private let nextTile = Atomic<Int>(0)
-    private let running = Atomic<Int>(0)
-    private let stopping = Atomic<Bool>(false)
-    private var tiles = 0
-    private var body: ((Int) -> Void)?
-    private let wake: Wake
-    private var handles: [pthread_t] = []
-
-    /// Spins of about 5 ns before a helper goes to sleep, and before a waiting caller yields.
-    private static let spins = 4000
+    private let crew = Crew()
+    private var helpers: [pthread_t] = []
 
     public init(threads: Int) {
         precondition(threads >= 1, "a pool needs at least one thread, not \(threads)")
         self.threads = threads
-        wake = Wake()
-        for _ in 1..<max(threads, 1) {
-            var handle = pthread_t()
-            let context = Unmanaged.passRetained(Helper(pool: self, wake: wake)).toOpaque()
-            let status = pthread_create(&handle, nil, { context in
-                guard let context else { return nil }
-                Unmanaged<Helper>.fromOpaque(context).takeRetainedValue().run()
+        for _ in 1..<threads {
+            var helper = pthread_t()
+            let status = pthread_create(&helper, nil, { crew in
+                guard let crew else { return nil }
+                Unmanaged<Crew>.fromOpaque(crew).takeRetainedValue().help()
                 return nil
-            }, context)
+            }, Unmanaged.passRetained(crew).toOpaque())
             precondition(status == 0, "cannot start a thread: error \(status)")
-            handles.append(handle)
+            helpers.append(helper)
         }
     }
 
     deinit {
-        stopping.store(true, ordering: .releasing)
-        generation.add(1, ordering: .releasing)
-        wake.all()
-        for handle in handles { pthread_join(handle, nil) }
+        crew.stop()
+        for helper in helpers { pthread_join(helper, nil) }
     }
 
     /// Calls `body(0)` … `body(count − 1)`, each once, in any order and on any of the threads; returns when all are done.
     public func parallel(_ count: Int, _ body: (Int) -> Void) {
         if threads == 1 || count <= 1 {
             for tile in 0..<max(count, 0) { body(tile) }
-            return
+        } else {
+            withoutActuallyEscaping(body) { crew.run($0, tiles: count, helpers: threads - 1) }
         }
-        withoutActuallyEscaping(body) { body in
-            precondition(self.body == nil, "a thread pool's work must not start more work on the same pool")
-            self.body = body
-            tiles = count
-            nextTile.store(0, ordering: .relaxed)
-            running.store(threads - 1, ordering: .relaxed)
-            generation.add(1, ordering: .releasing)
-            wake.all()
-            drain()
+    }
+}
+
+/// What a pool's threads share: the work at hand and who is still at it.
+// Sendable: `body` and `tiles` are written before the generation counter is released and read after it is acquired; the rest is atomic.
+private final class Crew: @unchecked Sendable {
+    private let generation = Atomic<Int>(0)
+    private let nextTile = Atomic<Int>(0)
+    private let running = Atomic<Int>(0)
+    private let stopping = Atomic<Bool>(false)
+    private let wake = Wake()
+    private var tiles = 0
+    private var body: ((Int) -> Void)?
+
+    /// Spins of about 5 ns before a helper goes to sleep, and before a waiting caller yields.
+    private static let spins = 4000
+
+    func run(_ body: @escaping (Int) -> Void, tiles: Int, helpers: Int) {
+        precondition(self.body == nil, "a thread pool's work must not start more work on the same pool")
+        self.body = body
+        self.tiles = tiles
+        nextTile.store(0, ordering: .relaxed)
+        running.store(helpers, ordering: .relaxed)
+        generation.add(1, ordering: .releasing)
+        wake.all()
+        drain()
+        var waited = 0
+        while running.load(ordering: .acquiring) > 0 {
+            waited += 1
+            if waited < Crew.spins { cpu_pause() } else { sched_yield() }
+        }
+        self.body = nil
+    }
+
+    func stop() {
+        stopping.store(true, ordering: .relaxed)
+        generation.add(1, ordering: .releasing)
+        wake.all()
+    }
+
+    /// A helper thread's life.
+    func help() {
+        var seen = 0
+        while true {
             var waited = 0
-            while running.load(ordering: .acquiring) > 0 {
+            while generation.load(ordering: .acquiring) == seen {
                 waited += 1
-                if waited < ThreadPool.spins { cpu_pause() } else { sched_yield() }
+                if waited < Crew.spins { cpu_pause() } else { wake.sleep { generation.load(ordering: .acquiring) == seen } }
             }
-            self.body = nil
+            seen += 1
+            if stopping.load(ordering: .relaxed) { return }
+            drain()
+            running.subtract(1, ordering: .releasing)
         }
     }
 
@@ -80,32 +105,6 @@ public final class ThreadPool: @unchecked Sendable {
             let tile = nextTile.add(1, ordering: .relaxed).oldValue
             if tile >= tiles { return }
             body(tile)
-        }
-    }
-
-    /// A helper thread's loop. It must not retain the pool, or the pool would never end.
-    private final class Helper: @unchecked Sendable {
-        private unowned let pool: ThreadPool
-        private let wake: Wake
-
-        init(pool: ThreadPool, wake: Wake) {
-            self.pool = pool
-            self.wake = wake
-        }
-
-        func run() {
-            var seen = 0
-            while true {
-                var waited = 0
-                while pool.generation.load(ordering: .acquiring) == seen {
-                    waited += 1
-                    if waited < ThreadPool.spins { cpu_pause() } else { wake.sleep { self.pool.generation.load(ordering: .acquiring) == seen } }
-                }
-                seen += 1
-                if pool.stopping.load(ordering: .acquiring) { return }
-                pool.drain()
-                pool.running.subtract(1, ordering: .releasing)
-            }
         }
     }
 

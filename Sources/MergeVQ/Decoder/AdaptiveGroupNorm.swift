@@ -3,30 +3,30 @@ import TensorCore
 
 /// Adaptive group normalisation (spec 4.2, step 5a): GroupNorm without affine, then a scale and a bias per image and channel made from the
 /// deviation and the mean of the quantised tokens over space. There is no "+1" on the scale.
-struct AdaptiveGroupNorm: Sendable {
+package struct AdaptiveGroupNorm: Sendable {
     let gamma: Linear
     let beta: Linear
     let groups: Int
 
-    init(_ scope: ParameterScope, bits: Int, channels: Int, groups: Int) {
+    package init(_ scope: ParameterScope, bits: Int, channels: Int, groups: Int) {
         gamma = Linear(scope / "gamma", inputs: bits, outputs: channels)
         beta = Linear(scope / "beta", inputs: bits, outputs: channels)
         self.groups = groups
     }
 
     /// x `[B, H, W, C]`; deviation and mean `[B, bits]`.
-    func callAsFunction(_ x: Variable, style: SpatialMoments) -> Variable {
+    package func callAsFunction(_ x: Variable, style: SpatialMoments) -> Variable {
         x.groupNormalised(groups: groups, gain: gamma(style.deviation), bias: beta(style.mean), epsilon: 1e-6, silu: false)
     }
 }
 
 /// Mean and deviation over space of the quantised tokens, both `[B, bits]`.
-struct SpatialMoments {
+package struct SpatialMoments {
     let mean: Variable
     /// √(unbiased variance + 1e-6)
     let deviation: Variable
 
-    init(_ style: Variable) {
+    package init(_ style: Variable) {
         mean = style.spatialMean()
         deviation = style.spatialDeviation(epsilon: 1e-6)
     }

@@ -103,8 +103,9 @@ public struct Decoder: Sendable {
         let (height, width) = (z.shape[1], z.shape[2])
         var map = convIn(z)
         observe?("conv_in", map)
-        map = map + positions(map)
-        observe?("dw_position", map)
+        let position = positions(map)
+        observe?("dw_position", position)
+        map = map + position
         var x = map.reshaped([map.shape[0], height * width, map.shape[3]])
         for (l, block) in blocks.enumerated() {
             x = block(x, height: height, width: width)

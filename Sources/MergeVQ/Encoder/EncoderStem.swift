@@ -25,11 +25,11 @@ public enum StemConfiguration: Sendable, Equatable {
 }
 
 /// The stem's layers: `[B, H, W, 3]` → `[B, H/f, W/f, D]`.
-enum EncoderStem: Sendable {
+package enum EncoderStem: Sendable {
     case convolutional(ConvolutionalStem)
     case patches(PatchStem)
 
-    init(_ scope: ParameterScope, _ configuration: StemConfiguration, groups: Int) {
+    package init(_ scope: ParameterScope, _ configuration: StemConfiguration, groups: Int) {
         switch configuration {
         case .convolutional(let channels, let multipliers, let blocks):
             self = .convolutional(
@@ -39,7 +39,7 @@ enum EncoderStem: Sendable {
         }
     }
 
-    func callAsFunction(_ image: Variable) -> Variable {
+    package func callAsFunction(_ image: Variable) -> Variable {
         switch self {
         case .convolutional(let stem): return stem(image)
         case .patches(let stem): return stem(image)
@@ -48,7 +48,7 @@ enum EncoderStem: Sendable {
 }
 
 /// conv 3×3, then stages of residual blocks with stride-2 convolutions between them.
-struct ConvolutionalStem: Sendable {
+package struct ConvolutionalStem: Sendable {
     struct Stage: Sendable {
         let blocks: [ResidualBlock]
         let downsample: Convolution2D?
@@ -57,7 +57,7 @@ struct ConvolutionalStem: Sendable {
     let convIn: Convolution2D
     let stages: [Stage]
 
-    init(_ scope: ParameterScope, channels: Int, multipliers: [Int], residualBlocks: Int, groups: Int) {
+    package init(_ scope: ParameterScope, channels: Int, multipliers: [Int], residualBlocks: Int, groups: Int) {
         convIn = Convolution2D(scope / "conv_in", inputs: 3, outputs: channels, bias: false)
         var width = channels
         stages = multipliers.indices.map { i in
@@ -73,7 +73,7 @@ struct ConvolutionalStem: Sendable {
         }
     }
 
-    func callAsFunction(_ image: Variable) -> Variable {
+    package func callAsFunction(_ image: Variable) -> Variable {
         var x = convIn(image)
         for stage in stages {
             for block in stage.blocks { x = block(x) }
@@ -84,14 +84,14 @@ struct ConvolutionalStem: Sendable {
 }
 
 /// A convolution over disjoint patches, then a norm with one group a channel.
-struct PatchStem: Sendable {
+package struct PatchStem: Sendable {
     let projection: Convolution2D
     let norm: GroupNorm
 
-    init(_ scope: ParameterScope, size: Int, width: Int) {
+    package init(_ scope: ParameterScope, size: Int, width: Int) {
         projection = Convolution2D(scope / "conv_in" / 0, inputs: 3, outputs: width, kernel: size, stride: size, padding: 0, bias: true)
         norm = GroupNorm(scope / "conv_in" / 1, channels: width, groups: width)
     }
 
-    func callAsFunction(_ image: Variable) -> Variable { norm(projection(image)) }
+    package func callAsFunction(_ image: Variable) -> Variable { norm(projection(image)) }
 }

@@ -1,7 +1,7 @@
 import NeuralNet
 
 /// A pre-norm transformer block that merges tokens between attention and MLP (eq. 7, spec 2.4).
-struct TokenMergingBlock: Sendable {
+package struct TokenMergingBlock: Sendable {
     let norm1: LayerNorm
     let attention: SelfAttention
     let scale1: LayerScale
@@ -9,7 +9,7 @@ struct TokenMergingBlock: Sendable {
     let mlp: MLP
     let scale2: LayerScale
 
-    init(_ scope: ParameterScope, width: Int, heads: Int, layerScale: Float) {
+    package init(_ scope: ParameterScope, width: Int, heads: Int, layerScale: Float) {
         norm1 = LayerNorm(scope / "norm1", width: width)
         attention = SelfAttention(scope / "attn", width: width, heads: heads)
         scale1 = LayerScale(scope / "ls1", width: width, start: layerScale)
@@ -19,7 +19,7 @@ struct TokenMergingBlock: Sendable {
     }
 
     /// Attention biased by the token sizes, then `merges` tokens fewer, then the MLP on what remains.
-    func callAsFunction(_ sequence: TokenSequence, merges: Int) -> TokenSequence {
+    package func callAsFunction(_ sequence: TokenSequence, merges: Int) -> TokenSequence {
         var sequence = sequence
         let x = sequence.tokens
         let (output, projections) = attention(norm1(x), logSizes: sequence.logSizes)

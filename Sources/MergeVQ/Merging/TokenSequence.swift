@@ -17,9 +17,10 @@ public struct TokenSequence {
     /// The old-to-new tables of the merges so far, `[B · t]` each.
     public private(set) var tables: [[Int32]] = []
 
-    /// Unmerged tokens, class token included.
-    public init(_ tokens: Variable) {
+    /// Tokens before any merge, class token included; `sizes [B, t]` if they already stand for several each.
+    public init(_ tokens: Variable, sizes: Tensor? = nil) {
         self.tokens = tokens
+        self.sizes = sizes
         let length = tokens.shape[1]
         owners = (0..<tokens.shape[0]).flatMap { _ in (0..<Int32(length)) }
     }

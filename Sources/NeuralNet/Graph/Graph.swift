@@ -1,17 +1,16 @@
 import TensorCore
 
-/// One forward pass and its tape: layers ask it for their weights, operations record how to go back, `backward` fills the gradients.
+/// One pass over a model: gives layers their weights, and walks back from a result to fill the gradients.
 ///
-/// A graph owns no weights. It is made for one pass from a flat weight vector and, when training, a flat gradient vector that the pass adds to;
-/// evaluating with averaged weights is a graph made from the averaged vector.
+/// A graph owns no weights and no values. It is made for one pass from a flat weight vector and, when training, a flat gradient vector that
+/// the pass adds to; evaluating with averaged weights is a graph made from the averaged vector. Values keep what they were made from, so
+/// dropping a result drops its history.
 public final class Graph {
     /// Threads for the operations.
     public let pool: ThreadPool
     let weights: Tensor
     let gradients: Tensor?
-    private var leaves: [Int: Variable] = [:]
-    private var tape: [(output: Variable, backward: (Tensor) -> Void)] = []
-    private let recording: Bool
+    private var recorded = 0
 
     /// - Parameters:
     ///   - weights: all parameters, `[layout.count]`.
@@ -21,17 +20,13 @@ public final class Graph {
         self.weights = weights
         self.gradients = gradients
         self.pool = pool
-        recording = gradients != nil
     }
 
-    /// The variable of a parameter.
+    /// The variable of a parameter; its gradient is a view into the gradient vector.
     public subscript(parameter: Parameter) -> Variable {
-        if let leaf = leaves[parameter.offset] { return leaf }
-        let leaf = Variable(
+        Variable(
             weights.slice(from: parameter.offset, parameter.shape), graph: self,
             gradient: gradients?.slice(from: parameter.offset, parameter.shape))
-        leaves[parameter.offset] = leaf
-        return leaf
     }
 
     /// A value without gradient: images, targets.
@@ -41,24 +36,35 @@ public final class Graph {
 
     /// A value whose gradient is wanted, outside the parameters: for tests and for gradients with respect to images.
     public func input(_ value: Tensor) -> Variable {
-        Variable(value, graph: self, needsGradient: recording)
+        Variable(value, graph: self, needsGradient: gradients != nil)
     }
 
     /// The result of an operation. `backward` receives the result's gradient and adds to those of the inputs; it is kept only if one of
     /// them needs a gradient.
     public func operation(_ value: Tensor, of inputs: [Variable], backward: @escaping (Tensor) -> Void) -> Variable {
-        let needed = recording && inputs.contains { $0.needsGradient }
-        let output = Variable(value, graph: self, needsGradient: needed)
-        if needed { tape.append((output, backward)) }
+        guard gradients != nil, inputs.contains(where: \.needsGradient) else { return constant(value) }
+        recorded += 1
+        let output = Variable(value, graph: self, needsGradient: true)
+        output.history = Variable.History(order: recorded, inputs: inputs.filter { $0.history != nil }, backward: backward)
         return output
     }
 
-    /// Walks the tape back from `output`, whose gradient is `seed` (default: ones), and empties it. Gradients of parameters are added to
-    /// the gradient vector.
+    /// Walks back from `output`, whose gradient is `seed` (default: ones), in the reverse order of recording, and forgets the history on the
+    /// way. Gradients of parameters are added to the gradient vector.
     public func backward(from output: Variable, seed: Tensor? = nil) {
         output.accumulate(seed ?? Tensor(filledWith: 1, output.value.shape))
-        while let (output, backward) = tape.popLast() {
-            if let gradient = output.takeGradient() { backward(gradient) }
+        var seen: Set<ObjectIdentifier> = [ObjectIdentifier(output)]
+        var steps: [Variable] = [output]
+        var next = 0
+        while next < steps.count {
+            for input in steps[next].history?.inputs ?? [] where seen.insert(ObjectIdentifier(input)).inserted { steps.append(input) }
+            next += 1
+        }
+        steps.sort { ($0.history?.order ?? 0) < ($1.history?.order ?? 0) }
+        while let step = steps.popLast() {
+            guard let history = step.history else { continue }
+            step.history = nil
+            if let gradient = step.takeGradient() { history.backward(gradient) }
         }
     }
 }

@@ -5,7 +5,9 @@ public final class Variable {
     public let value: Tensor
     /// Whether operations on this value are recorded.
     public let needsGradient: Bool
-    public unowned let graph: Graph
+    public let graph: Graph
+    /// How this value was made; nil for leaves, for inference, and after the walk back.
+    var history: History?
     private var gradientStorage: Tensor?
     /// A parameter's gradient is a view into the graph's gradient vector: always there, added to in place.
     private let isParameter: Bool
@@ -24,6 +26,13 @@ public final class Variable {
         gradientStorage = gradient
         needsGradient = gradient != nil
         isParameter = true
+    }
+
+    /// An operation's place in the order of recording, the inputs that have a history themselves, and the way back.
+    struct History {
+        let order: Int
+        let inputs: [Variable]
+        let backward: (Tensor) -> Void
     }
 
     public var shape: Shape { value.shape }

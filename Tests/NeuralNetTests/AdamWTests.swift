@@ -1,0 +1,81 @@
+import Foundation
+import NeuralNet
+import TensorCore
+import TestKit
+import Testing
+
+@Suite struct AdamWTests {
+    /// Five steps against the published update in double precision.
+    @Test func matchesTheDefinition() {
+        let optimizer = AdamW(beta1: 0.5, beta2: 0.9, weightDecay: 0.1, emaDecay: 0.9)
+        let count = 1000
+        var state = AdamW.State(weights: randomTensor([count], key: "w"))
+        var w = state.weights.elements.map(Double.init)
+        var ema = w
+        var (m, v) = ([Double](repeating: 0, count: count), [Double](repeating: 0, count: count))
+        for step in 1...5 {
+            let gradient = randomTensor([count], key: "g\(step)", scale: step == 3 ? 0 : 0.1)
+            optimizer.update(&state, gradient: gradient, learningRate: 0.01, gradientScale: 0.5, pool: ThreadPool(threads: 1))
+            for (i, g) in gradient.elements.map({ Double($0) * 0.5 }).enumerated() {
+                m[i] = 0.5 * m[i] + 0.5 * g
+                v[i] = 0.9 * v[i] + 0.1 * g * g
+                let mean = m[i] / (1 - pow(0.5, Double(step)))
+                let root = (v[i] / (1 - pow(0.9, Double(step)))).squareRoot()
+                w[i] = w[i] * (1 - 0.01 * 0.1) - 0.01 * mean / (root + 1e-8)
+                ema[i] = 0.9 * ema[i] + 0.1 * w[i]
+            }
+        }
+        for (got, want) in zip(state.weights.elements, w) { #expect(abs(Double(got) - want) < 2e-6) }
+        for (got, want) in zip(state.ema.elements, ema) { #expect(abs(Double(got) - want) < 2e-6) }
+        #expect(state.step == 5)
+    }
+
+    @Test func clipping() {
+        #expect(clippingFactor(norm: 10, limit: nil) == 1)
+        #expect(clippingFactor(norm: 1, limit: 5) == 1)
+        #expect(abs(clippingFactor(norm: 10, limit: 5) - 0.5) < 1e-6)
+    }
+}
+
+/// Fixture 12: Adam and AdamW over five steps on given gradients, with clipping and averages. The L2-regularised variants are not ours.
+@Suite(.enabled(if: Fixtures.exist("12_"), Fixtures.skipped))
+struct AdamWFixtureTests {
+    @Test(arguments: try FixtureCase.all("12_") {
+        $0.settings.has("kind") && ($0.settings.text("kind") == "AdamW" || ($0.settings.text("kind") == "Adam" && $0.settings.double("wd") == 0))
+    })
+    func matchesGoldenSteps(_ fixture: FixtureCase) throws {
+        let arrays = try fixture.open()
+        let settings = fixture.settings
+        guard settings.has("ema_decay") else { return }
+        let betas = settings.has("betas") ? settings.doubles("betas") : [0.5, 0.9]
+        let optimizer = AdamW(
+            beta1: betas[0], beta2: betas[1], epsilon: settings.double("eps"), weightDecay: settings.double("wd"),
+            emaDecay: settings.double("ema_decay"))
+        let names = try arrays.children(of: "inputs/init")
+        func flat(_ base: String) throws -> Tensor {
+            let values = try names.flatMap { try arrays.floats("\(base)/\($0)") }
+            return Tensor(values, [values.count])
+        }
+        var state = AdamW.State(weights: try flat("inputs/init"))
+        let pool = ThreadPool(threads: 1)
+        var step = 0
+        while arrays.has("inputs/grad\(step)") {
+            let gradient = try flat("inputs/grad\(step)")
+            let norm = gradient.sumOfSquares(pool: pool).squareRoot()
+            let factor = clippingFactor(norm: norm, limit: settings.has("clip") ? settings.double("clip") : nil)
+            optimizer.update(&state, gradient: gradient, learningRate: settings.double("lr"), gradientScale: factor, pool: pool)
+            var offset = 0
+            for name in names {
+                let shape = try arrays.shape("inputs/init/\(name)")
+                let count = shape.reduce(1, *)
+                func part(_ vector: Tensor) -> [Float] { Array(vector.elements[offset..<(offset + count)]) }
+                try arrays.expect(part(state.weights), near: "outputs/step\(step)/param/\(name)", factor: 0.1)
+                try arrays.expect(part(state.ema), near: "outputs/step\(step)/ema/\(name)", factor: 0.1)
+                try arrays.expect(part(state.firstMoment), near: "outputs/step\(step)/exp_avg/\(name)", factor: 0.1)
+                offset += count
+            }
+            step += 1
+        }
+        #expect(step > 0)
+    }
+}

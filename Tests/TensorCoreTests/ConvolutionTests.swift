@@ -1,0 +1,73 @@
+import TensorCore
+import Testing
+
+/// Convolutions against the plain definition in double precision.
+@Suite struct ConvolutionTests {
+    struct Case: Sendable, CustomTestStringConvertible {
+        let batch, height, width, inputs, outputs, kernel, stride, padding: Int
+        var testDescription: String { "\(inputs)→\(outputs) \(kernel)×\(kernel)/\(stride) on \(height)×\(width)" }
+    }
+
+    static let cases = [
+        Case(batch: 2, height: 9, width: 7, inputs: 3, outputs: 5, kernel: 3, stride: 1, padding: 1),
+        Case(batch: 1, height: 8, width: 8, inputs: 4, outputs: 6, kernel: 3, stride: 2, padding: 1),
+        Case(batch: 2, height: 12, width: 8, inputs: 3, outputs: 4, kernel: 4, stride: 4, padding: 0),
+        Case(batch: 3, height: 5, width: 6, inputs: 7, outputs: 2, kernel: 1, stride: 1, padding: 0),
+        Case(batch: 1, height: 40, width: 30, inputs: 2, outputs: 3, kernel: 3, stride: 1, padding: 1),
+        Case(batch: 1, height: 1, width: 1, inputs: 2, outputs: 3, kernel: 3, stride: 1, padding: 1),
+    ]
+
+    @Test(arguments: cases)
+    func matchesTheDefinition(_ c: Case) {
+        func random(_ shape: Shape, _ key: String) -> Tensor {
+            let philox = Philox(seed: 1, domain: key)
+            return Tensor((0..<shape.count).map { Float(philox.uniform(draw: $0)) - 0.5 }, shape)
+        }
+        let pool = ThreadPool(threads: 1)
+        let convolution = Convolution(stride: c.stride, padding: c.padding)
+        let x = random([c.batch, c.height, c.width, c.inputs], "x")
+        let weight = random([c.outputs, c.kernel, c.kernel, c.inputs], "w")
+        let bias = random([c.outputs], "b")
+        let y = convolution.forward(x, weight: weight, bias: bias, pool: pool)
+        let (oh, ow) = ((c.height + 2 * c.padding - c.kernel) / c.stride + 1, (c.width + 2 * c.padding - c.kernel) / c.stride + 1)
+        #expect(y.shape == [c.batch, oh, ow, c.outputs])
+        let dy = random(y.shape, "dy")
+
+        let (xs, ws, bs, dys) = (x.elements, weight.elements, bias.elements, dy.elements)
+        var want = [Double](repeating: 0, count: y.count)
+        var dx = [Double](repeating: 0, count: x.count)
+        var dw = [Double](repeating: 0, count: weight.count)
+        for b in 0..<c.batch {
+            for oy in 0..<oh {
+                for ox in 0..<ow {
+                    for o in 0..<c.outputs {
+                        let at = ((b * oh + oy) * ow + ox) * c.outputs + o
+                        want[at] = Double(bs[o])
+                        for ky in 0..<c.kernel {
+                            for kx in 0..<c.kernel {
+                                let (iy, ix) = (oy * c.stride - c.padding + ky, ox * c.stride - c.padding + kx)
+                                guard iy >= 0, iy < c.height, ix >= 0, ix < c.width else { continue }
+                                for i in 0..<c.inputs {
+                                    let source = ((b * c.height + iy) * c.width + ix) * c.inputs + i
+                                    let tap = ((o * c.kernel + ky) * c.kernel + kx) * c.inputs + i
+                                    want[at] += Double(xs[source]) * Double(ws[tap])
+                                    dx[source] += Double(dys[at]) * Double(ws[tap])
+                                    dw[tap] += Double(dys[at]) * Double(xs[source])
+                                }
+                            }
+                        }
+                    }
+                }
+            }
+        }
+        func close(_ got: Tensor, _ want: [Double], _ what: String) {
+            let worst = zip(got.elements, want).map { abs(Double($0) - $1) }.max() ?? 0
+            #expect(worst < 2e-5, "\(what) off by \(worst)")
+        }
+        close(y, want, "output")
+        close(convolution.inputGradient(dy, weight: weight, shape: x.shape, pool: pool), dx, "input gradient")
+        let sink = Tensor(filledWith: 1, weight.shape)
+        convolution.weightGradient(dy, input: x, into: sink, beta: 1, pool: pool)
+        close(sink, dw.map { $0 + 1 }, "weight gradient added to ones")
+    }
+}
