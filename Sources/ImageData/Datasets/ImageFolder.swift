@@ -110,8 +110,8 @@ public struct ImageFolder: Sendable {
         return stat(path, &status) == 0 && status.st_mode & S_IFMT == S_IFDIR
     }
 
-    /// Names in a folder without the hidden ones, sorted by bytes.
-    static func entries(of folder: String) throws(DatasetError) -> [String] {
+    /// Names in a folder sorted by bytes, without those that start with a dot unless `hidden` is set.
+    static func entries(of folder: String, hidden: Bool = false) throws(DatasetError) -> [String] {
         guard let directory = opendir(folder) else { throw .unreadable(path: folder, reason: systemReason()) }
         defer { closedir(directory) }
         var names: [String] = []
@@ -119,7 +119,7 @@ public struct ImageFolder: Sendable {
             let name = withUnsafePointer(to: &entry.pointee.d_name) {
                 $0.withMemoryRebound(to: CChar.self, capacity: 256) { String(cString: $0) }
             }
-            if !name.hasPrefix(".") { names.append(name) }
+            if !name.hasPrefix(".") || (hidden && name != "." && name != "..") { names.append(name) }
         }
         return names.sorted { $0.utf8.lexicographicallyPrecedes($1.utf8) }
     }
