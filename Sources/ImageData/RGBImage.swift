@@ -33,10 +33,17 @@ public struct RGBImage: Sendable, Equatable {
         width: Int, height: Int, filledBy fill: (UnsafeMutableBufferPointer<UInt8>) throws(Failure) -> Void
     ) throws(Failure) {
         let count = width * height * 3
-        let pointer = UnsafeMutableBufferPointer<UInt8>.allocate(capacity: count)
-        defer { pointer.deallocate() }
-        try fill(pointer)
-        self.init(width: width, height: height, pixels: Array(pointer))
+        var failure: Failure?
+        let pixels = [UInt8](unsafeUninitializedCapacity: count) { buffer, filled in
+            do throws(Failure) {
+                try fill(UnsafeMutableBufferPointer(rebasing: buffer[..<count]))
+                filled = count
+            } catch {
+                failure = error
+            }
+        }
+        if let failure { throw failure }
+        self.init(width: width, height: height, pixels: pixels)
     }
 
     /// Red, green and blue at column `x`, row `y`.

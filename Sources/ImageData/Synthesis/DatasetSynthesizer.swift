@@ -109,7 +109,9 @@ public struct DatasetSynthesizer: Sendable {
                 return
             }
             // Hidden files count: a folder with .git in it is not ours.
-            guard try ImageFolder.entries(of: folder, hidden: true).isEmpty else { throw .occupied(path: folder, reason: "holds other files") }
+            guard try ImageFolder.entries(of: folder, hidden: true).isEmpty else {
+                throw .occupied(path: folder, reason: "holds other files")
+            }
         }
         try Self.makeFolder(folder)
         let encoder = JSONEncoder()

@@ -79,7 +79,10 @@ struct Texture: Sendable {
     private let cosine: Double
     private let sine: Double
 
-    init(kind: Kind, first: Colour, second: Colour, frequency: Double, angle: Double, phase: (x: Double, y: Double), seed: UInt64) {
+    init(
+        kind: Kind, first: Colour, second: Colour, frequency: Double, angle: Double, phase: (x: Double, y: Double),
+        seed: UInt64
+    ) {
         self.kind = kind
         self.first = first
         self.second = second
