@@ -51,9 +51,9 @@ let package = Package(
 
         target("Checksums", ["CCrypto"], settings: [.unsafeFlags(["-O"])]),
         target("Kernels", ["CFloat"], settings: vectorised),
-        target("TensorCore", ["Kernels", "CBLAS"], settings: vectorised),
-        target("NeuralNet", ["TensorCore"], settings: [.unsafeFlags(["-O"])]),
-        target("MergeVQ", ["NeuralNet"]),
+        target("TensorCore", ["Kernels", "CFloat", "CBLAS"], settings: vectorised),
+        target("NeuralNet", ["TensorCore", "Kernels"], settings: [.unsafeFlags(["-O"])]),
+        target("MergeVQ", ["NeuralNet", "TensorCore", "Kernels"], settings: [.unsafeFlags(["-O"])]),
         target("ImageData", ["TensorCore", "Checksums", "CTurboJPEG", "CPNG"], settings: [.unsafeFlags(["-O"])]),
         target("Checkpoints", ["TensorCore", "Checksums", "CHDF5"]),
         target("Telemetry", []),

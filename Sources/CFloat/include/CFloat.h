@@ -1,6 +1,7 @@
 // Float helpers that Swift cannot express: fused multiply-add where the hardware has it, sums that may be reassociated into vector lanes,
 // and maxima that vectorise. The permission to contract or reassociate is given inside each helper only, never to a whole file.
 #pragma once
+#include <math.h>
 #include <stdbool.h>
 
 /// a * b + c, fused where the target has FMA.
@@ -29,6 +30,20 @@ static inline float relaxed_max(float a, float b) {
 /// Square root as one instruction, without errno.
 static inline float relaxed_sqrt(float a) {
     return __builtin_sqrtf(a);
+}
+
+/// Natural logarithm (libm), so that kernels need no other import.
+static inline double relaxed_log(double a) {
+    return log(a);
+}
+
+/// Tells the core that this is a waiting loop.
+static inline void cpu_pause(void) {
+#if defined(__x86_64__)
+    __builtin_ia32_pause();
+#elif defined(__aarch64__)
+    __asm__ volatile("yield");
+#endif
 }
 
 /// Whether this CPU runs what the vectorised targets were compiled for.

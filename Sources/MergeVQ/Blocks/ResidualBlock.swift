@@ -1,0 +1,37 @@
+import NeuralNet
+
+/// GroupNorm → SiLU → conv 3×3 → GroupNorm → SiLU → conv 3×3, plus the block's input, through a 1×1 convolution if the width changes
+/// (spec 2.1).
+struct ResidualBlock: Sendable {
+    let norm1: GroupNorm
+    let conv1: Convolution2D
+    let norm2: GroupNorm
+    let conv2: Convolution2D
+    let shortcut: Convolution2D?
+
+    init(_ scope: ParameterScope, inputs: Int, outputs: Int, groups: Int) {
+        norm1 = GroupNorm(scope / "norm1", channels: inputs, groups: groups, silu: true)
+        conv1 = Convolution2D(scope / "conv1", inputs: inputs, outputs: outputs, bias: false)
+        norm2 = GroupNorm(scope / "norm2", channels: outputs, groups: groups, silu: true)
+        conv2 = Convolution2D(scope / "conv2", inputs: outputs, outputs: outputs, bias: false)
+        shortcut = inputs == outputs
+            ? nil : Convolution2D(scope / "nin_shortcut", inputs: inputs, outputs: outputs, kernel: 1, padding: 0, bias: false)
+    }
+
+    /// x `[B, H, W, inputs]` → `[B, H, W, outputs]`.
+    func callAsFunction(_ x: Variable) -> Variable {
+        let branch = conv2(norm2(conv1(norm1(x))))
+        return branch + (shortcut?(x) ?? x)
+    }
+}
+
+/// conv 3×3 to four times the channels, then depth to space (spec 4.2): `[B, H, W, C]` → `[B, 2H, 2W, C]`.
+struct Upsampler: Sendable {
+    let conv1: Convolution2D
+
+    init(_ scope: ParameterScope, channels: Int) {
+        conv1 = Convolution2D(scope / "conv1", inputs: channels, outputs: 4 * channels, bias: true)
+    }
+
+    func callAsFunction(_ x: Variable) -> Variable { conv1(x).depthToSpace() }
+}

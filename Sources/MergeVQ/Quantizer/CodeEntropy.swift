@@ -1,0 +1,134 @@
+import NeuralNet
+import TensorCore
+
+#if canImport(Glibc)
+import Glibc
+#endif
+
+/// The two entropies of look-up-free quantisation (spec 3.2), exact and factorised over bits (spec 3.3): no tokens × 2^d matrix exists.
+///
+/// A token's distribution over codes is a product over bits with P(bit k = 1) = σ(4 y_k/τ).
+public struct CodeEntropy: Sendable {
+    let bits: Int
+    let temperature: Double
+    /// ε in the logarithm of the batch term.
+    static let epsilon = 1e-5
+
+    init(bits: Int, temperature: Double) {
+        self.bits = bits
+        self.temperature = temperature
+    }
+
+    /// The slope of the bit logits, 4/τ.
+    private var slope: Double { 4 / temperature }
+
+    /// H_s: the mean over tokens of the entropy of their code distribution, in nats; y `[…, d]`.
+    public func perSample(_ y: Variable) -> Variable {
+        let logits = y.value.elements.map { Double($0) * slope }
+        let tokens = Double(max(logits.count / bits, 1))
+        // h(σ(x)) = log(1 + e^−|x|) + |x| σ(−|x|), exact for large |x|.
+        let total = logits.reduce(0.0) { sum, x in
+            let tail = exp(-abs(x))
+            return sum + log1p(tail) + abs(x) * tail / (1 + tail)
+        }
+        return y.graph.operation(Tensor([Float(total / tokens)], [1]), of: [y]) { [slope] gradient in
+            let seed = Double(gradient.scalar)
+            // dh/dx = −x σ(x) σ(−x)
+            y.accumulate(
+                Tensor(logits.map { x in
+                    let tail = exp(-abs(x))
+                    return Float(-seed * slope * x * tail / ((1 + tail) * (1 + tail)) / tokens)
+                }, y.shape))
+        }
+    }
+
+    /// H_b: the entropy of the mean code distribution over all tokens, −Σ q log(q + ε), in nats.
+    ///
+    /// The code is cut into low and high bits: with A `[N, 2^low]` and B `[N, 2^high]` the tokens' distributions over each half,
+    /// q = Bᵀ·A / N is one product, and so are the gradients of A and B.
+    public func batch(_ y: Variable) -> Variable {
+        let logits = y.value.elements.map { Double($0) * slope }
+        let tokens = logits.count / bits
+        let low = bits / 2
+        let (lowCodes, highCodes) = (1 << low, 1 << (bits - low))
+        let probabilities = logits.map { 1 / (1 + exp(-$0)) }
+        let complements = logits.map { 1 / (1 + exp($0)) }
+        let a = distributions(probabilities, complements, range: 0..<low, tokens: tokens)
+        let b = distributions(probabilities, complements, range: low..<bits, tokens: tokens)
+        let q = Tensor(uninitialised: [highCodes, lowCodes])
+        let pool = y.graph.pool
+        multiply(
+            MatrixOperand(b.pointer, stride: highCodes, transposed: true), MatrixOperand(a.pointer, stride: lowCodes),
+            into: q.pointer, stride: lowCodes, rows: highCodes, columns: lowCodes, depth: tokens, alpha: 1 / Float(tokens), pool: pool)
+        var entropy = 0.0
+        let slopeOfEntropy = Tensor(uninitialised: q.shape)
+        for code in 0..<q.count {
+            let p = Double(q.pointer[code])
+            let logarithm = log(p + CodeEntropy.epsilon)
+            entropy -= p * logarithm
+            slopeOfEntropy.pointer[code] = Float(-(logarithm + p / (p + CodeEntropy.epsilon)))
+        }
+        return y.graph.operation(Tensor([Float(entropy)], [1]), of: [y]) { [self] gradient in
+            let scale = gradient.scalar / Float(tokens)
+            let da = Tensor(uninitialised: a.shape)
+            let db = Tensor(uninitialised: b.shape)
+            multiply(
+                MatrixOperand(b.pointer, stride: highCodes), MatrixOperand(slopeOfEntropy.pointer, stride: lowCodes),
+                into: da.pointer, stride: lowCodes, rows: tokens, columns: lowCodes, depth: highCodes, alpha: scale, pool: pool)
+            multiply(
+                MatrixOperand(a.pointer, stride: lowCodes),
+                MatrixOperand(slopeOfEntropy.pointer, stride: lowCodes, transposed: true),
+                into: db.pointer, stride: highCodes, rows: tokens, columns: highCodes, depth: lowCodes, alpha: scale, pool: pool)
+            let share = Tensor(uninitialised: y.shape)
+            addBitGradients(probabilities, complements, range: 0..<low, gradient: da, into: share)
+            addBitGradients(probabilities, complements, range: low..<bits, gradient: db, into: share)
+            y.accumulate(share)
+        }
+    }
+
+    /// Every token's distribution over the codes of some bits, `[N, 2^range.count]`, built by doubling: one bit more, twice the codes.
+    private func distributions(_ p: [Double], _ complement: [Double], range: Range<Int>, tokens: Int) -> Tensor {
+        let codes = 1 << range.count
+        let out = Tensor(uninitialised: [tokens, codes])
+        for token in 0..<tokens {
+            let row = out.pointer + token * codes
+            row[0] = 1
+            for (k, bit) in range.enumerated() {
+                let (one, zero) = (Float(p[token * bits + bit]), Float(complement[token * bits + bit]))
+                for code in 0..<(1 << k) {
+                    row[code + (1 << k)] = row[code] * one
+                    row[code] *= zero
+                }
+            }
+        }
+        return out
+    }
+
+    /// The doubling walked back: from the gradient of a token's distribution over some bits to that of their y.
+    private func addBitGradients(_ p: [Double], _ complement: [Double], range: Range<Int>, gradient: Tensor, into share: Tensor) {
+        let codes = 1 << range.count
+        var partial = [Float](repeating: 0, count: codes)
+        for token in 0..<(p.count / bits) {
+            let d = gradient.pointer + token * codes
+            for k in stride(from: range.count - 1, through: 0, by: -1) {
+                let index = token * bits + range.lowerBound + k
+                let (one, zero) = (Float(p[index]), Float(complement[index]))
+                // The distribution over the k lower bits of this half, before bit k doubled it.
+                partial[0] = 1
+                for j in 0..<k {
+                    let lower = token * bits + range.lowerBound + j
+                    for code in 0..<(1 << j) {
+                        partial[code + (1 << j)] = partial[code] * Float(p[lower])
+                        partial[code] *= Float(complement[lower])
+                    }
+                }
+                var slopeOfBit = 0.0
+                for code in 0..<(1 << k) {
+                    slopeOfBit += Double(partial[code] * (d[code + (1 << k)] - d[code]))
+                    d[code] = d[code] * zero + d[code + (1 << k)] * one
+                }
+                share.pointer[index] = Float(slopeOfBit * slope * p[index] * complement[index])
+            }
+        }
+    }
+}

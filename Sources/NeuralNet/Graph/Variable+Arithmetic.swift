@@ -1,0 +1,91 @@
+import TensorCore
+
+extension Variable {
+    /// Elementwise sum of two values of the same shape.
+    public static func + (a: Variable, b: Variable) -> Variable {
+        precondition(a.shape == b.shape, "sum of \(a.shape) and \(b.shape)")
+        return a.graph.operation(a.value.adding(b.value, pool: a.pool), of: [a, b]) { gradient in
+            a.accumulate(gradient)
+            b.accumulate(gradient)
+        }
+    }
+
+    /// Every element times a number.
+    public func scaled(by factor: Float) -> Variable {
+        graph.operation(value.scaled(by: factor, pool: pool), of: [self]) { [self] gradient in
+            accumulate(gradient.scaled(by: factor, pool: pool))
+        }
+    }
+
+    /// The same elements under another shape.
+    public func reshaped(_ shape: Shape) -> Variable {
+        graph.operation(value.reshaped(shape), of: [self]) { [self] gradient in
+            accumulate(gradient.reshaped(self.shape))
+        }
+    }
+
+    /// x + gain ⊙ branch over the last axis: LayerScale and residual connection (spec 2.4).
+    public func addingScaled(_ branch: Variable, gain: Variable) -> Variable {
+        let result = value.addingScaled(branch.value, gain: gain.value, pool: pool)
+        return graph.operation(result, of: [self, branch, gain]) { [self] gradient in
+            accumulate(gradient)
+            branch.accumulate(gradient.multiplyingRows(by: gain.value, pool: pool))
+            gain.accumulate { sink, beta in gradient.columnDots(branch.value, into: sink, beta: beta, pool: self.pool) }
+        }
+    }
+
+    /// A row `[columns]` (or `[1, …, columns]`) repeated for every image: `[batch, rows, columns]` from `[rows · columns]`.
+    public func repeated(batch: Int, rows: Int) -> Variable {
+        let columns = value.count / rows
+        let result = Tensor(uninitialised: [batch, rows, columns])
+        for image in 0..<batch { result.slice(from: image * value.count, value.shape).copyInPlace(from: value) }
+        return graph.operation(result, of: [self]) { [self] gradient in
+            accumulate { sink, beta in
+                if beta == 0 { sink.fillInPlace(0) }
+                for image in 0..<batch {
+                    sink.accumulateInPlace(gradient.slice(from: image * self.value.count, sink.shape), pool: self.pool)
+                }
+            }
+        }
+    }
+
+    /// Sequences one after the other along the middle axis: `[B, s, D]` and `[B, t, D]` → `[B, s + t, D]`.
+    public func followed(by other: Variable) -> Variable {
+        let (batch, first, second, width) = (shape[0], shape[1], other.shape[1], shape[2])
+        precondition(other.shape[0] == batch && other.shape[2] == width, "concatenation of \(shape) and \(other.shape)")
+        let result = Tensor(uninitialised: [batch, first + second, width])
+        for image in 0..<batch {
+            result.slice(from: image * (first + second) * width, [first, width])
+                .copyInPlace(from: value.slice(from: image * first * width, [first, width]))
+            result.slice(from: (image * (first + second) + first) * width, [second, width])
+                .copyInPlace(from: other.value.slice(from: image * second * width, [second, width]))
+        }
+        return graph.operation(result, of: [self, other]) { [self] gradient in
+            accumulate(Variable.rows(gradient, from: 0, count: first))
+            other.accumulate(Variable.rows(gradient, from: first, count: second))
+        }
+    }
+
+    /// Rows `start ..< start + count` of the middle axis of `[B, t, D]`.
+    public func rows(from start: Int, count: Int) -> Variable {
+        graph.operation(Variable.rows(value, from: start, count: count), of: [self]) { [self] gradient in
+            let share = Tensor(zeros: shape)
+            let width = shape[2]
+            for image in 0..<shape[0] {
+                share.slice(from: (image * shape[1] + start) * width, [count, width])
+                    .copyInPlace(from: gradient.slice(from: image * count * width, [count, width]))
+            }
+            accumulate(share)
+        }
+    }
+
+    private static func rows(_ x: Tensor, from start: Int, count: Int) -> Tensor {
+        let width = x.shape[2]
+        let result = Tensor(uninitialised: [x.shape[0], count, width])
+        for image in 0..<x.shape[0] {
+            result.slice(from: image * count * width, [count, width])
+                .copyInPlace(from: x.slice(from: (image * x.shape[1] + start) * width, [count, width]))
+        }
+        return result
+    }
+}

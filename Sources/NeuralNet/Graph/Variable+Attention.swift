@@ -1,0 +1,43 @@
+import TensorCore
+
+extension Variable {
+    /// Multi-head self-attention on packed projections `[B, t, 3D]` (all q, all k, all v): `[B, t, D]`.
+    ///
+    /// - Parameter keyBias: added to every score of a key, `[B, t]`: the log of the token sizes in proportional attention (eq. 14). No gradient.
+    public func selfAttention(heads: Int, keyBias: Tensor?) -> Variable {
+        let width = shape[2] / 3
+        precondition(shape[2] == 3 * width && width % heads == 0, "packed projections of shape \(shape) for \(heads) heads")
+        let attention = Attention(heads: heads, headWidth: width / heads)
+        let (q, k, v) = (
+            Attention.Operand(value), Attention.Operand(value, column: width), Attention.Operand(value, column: 2 * width)
+        )
+        let (result, logSums) = attention.forward(q: q, k: k, v: v, keyBias: keyBias, pool: pool)
+        return graph.operation(result, of: [self]) { [self] gradient in
+            let share = Tensor(uninitialised: shape)
+            attention.backward(
+                gradient, q: q, k: k, v: v, keyBias: keyBias, logSums: logSums, dq: Attention.Operand(share),
+                dk: Attention.Operand(share, column: width), dv: Attention.Operand(share, column: 2 * width), pool: pool)
+            accumulate(share)
+        }
+    }
+
+    /// Multi-head cross-attention: queries `[B, L, D]` (self) on packed keys and values `[B, K, 2D]`: `[B, L, D]`.
+    public func crossAttention(keysAndValues: Variable, heads: Int) -> Variable {
+        let width = shape[2]
+        precondition(
+            keysAndValues.shape[2] == 2 * width && width % heads == 0, "cross-attention of \(shape) on \(keysAndValues.shape), \(heads) heads")
+        let attention = Attention(heads: heads, headWidth: width / heads)
+        let q = Attention.Operand(value)
+        let (k, v) = (Attention.Operand(keysAndValues.value), Attention.Operand(keysAndValues.value, column: width))
+        let (result, logSums) = attention.forward(q: q, k: k, v: v, keyBias: nil, pool: pool)
+        return graph.operation(result, of: [self, keysAndValues]) { [self] gradient in
+            let queryShare = Tensor(uninitialised: shape)
+            let share = Tensor(uninitialised: keysAndValues.shape)
+            attention.backward(
+                gradient, q: q, k: k, v: v, keyBias: nil, logSums: logSums, dq: Attention.Operand(queryShare),
+                dk: Attention.Operand(share), dv: Attention.Operand(share, column: width), pool: pool)
+            accumulate(queryShare)
+            keysAndValues.accumulate(share)
+        }
+    }
+}

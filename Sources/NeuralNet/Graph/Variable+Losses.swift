@@ -1,0 +1,63 @@
+import Kernels
+import TensorCore
+
+#if canImport(Glibc)
+import Glibc
+#endif
+
+extension Variable {
+    /// mean |x − target| over all elements: the L1 reconstruction loss (spec 5).
+    public func meanAbsoluteError(to target: Tensor) -> Variable {
+        precondition(target.count == value.count, "L1 of \(shape) and \(target.shape)")
+        var total = 0.0
+        for start in stride(from: 0, to: value.count, by: 4096) {
+            total += Double(
+                sumOfAbsoluteDifferences(value.pointer + start, target.pointer + start, count: min(4096, value.count - start)))
+        }
+        let mean = Tensor([Float(total / Double(value.count))], [1])
+        return graph.operation(mean, of: [self]) { [self] gradient in
+            let step = gradient.scalar / Float(value.count)
+            let share = Tensor(uninitialised: shape)
+            for i in 0..<value.count {
+                let difference = value.pointer[i] - target.pointer[i]
+                share.pointer[i] = difference > 0 ? step : (difference < 0 ? -step : 0)
+            }
+            accumulate(share)
+        }
+    }
+
+    /// mean over rows of −log softmax(row)[target]: categorical cross-entropy of scores `[…, classes]` with one class index a row.
+    public func crossEntropy(targets: [Int32]) -> Variable {
+        let classes = shape[-1]
+        let rows = value.count / classes
+        precondition(targets.count == rows, "\(targets.count) targets for scores of shape \(shape)")
+        let probabilities = value.copied()
+        var total = 0.0
+        for row in 0..<rows {
+            let score = value.pointer[row * classes + Int(targets[row])]
+            total += Double(softmaxRow(probabilities.pointer + row * classes, factor: 1, bias: nil, count: classes) - score)
+        }
+        return graph.operation(Tensor([Float(total / Double(rows))], [1]), of: [self]) { [self] gradient in
+            for row in 0..<rows { probabilities.pointer[row * classes + Int(targets[row])] -= 1 }
+            accumulate(probabilities.scaled(by: gradient.scalar / Float(rows), pool: pool))
+        }
+    }
+
+    /// Σ weight · loss of scalars: the total that training goes back from.
+    public static func weightedSum(_ terms: [(weight: Float, loss: Variable)]) -> Variable {
+        precondition(!terms.isEmpty, "a total needs at least one loss")
+        let total = terms.reduce(Float(0)) { $0 + $1.weight * $1.loss.value.scalar }
+        return terms[0].loss.graph.operation(Tensor([total], [1]), of: terms.map(\.loss)) { gradient in
+            for term in terms { term.loss.accumulate(Tensor([gradient.scalar * term.weight], [1])) }
+        }
+    }
+
+    /// Σ x ⊙ weights: a scalar from any value; for tests and for gradients along a given direction.
+    public func inner(_ weights: Tensor) -> Variable {
+        precondition(weights.count == value.count, "inner product of \(shape) and \(weights.shape)")
+        let total = Tensor([dot(value.pointer, weights.pointer, count: value.count)], [1])
+        return graph.operation(total, of: [self]) { [self] gradient in
+            accumulate(weights.scaled(by: gradient.scalar, pool: pool))
+        }
+    }
+}

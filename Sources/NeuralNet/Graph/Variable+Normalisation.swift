@@ -1,0 +1,53 @@
+import TensorCore
+
+extension Variable {
+    /// Layer normalisation of the last axis with gain and bias `[D]`.
+    public func layerNormalised(gain: Variable, bias: Variable, epsilon: Float) -> Variable {
+        let (result, statistics) = value.layerNorm(gain: gain.value, bias: bias.value, epsilon: epsilon, pool: pool)
+        return graph.operation(result, of: [self, gain, bias]) { [self] gradient in
+            Variable.accumulatePair(gain, bias) { gainSink, biasSink in
+                accumulate(
+                    value.layerNormGradient(
+                        gradient, gain: gain.value, statistics: statistics, gainGradient: gainSink, biasGradient: biasSink,
+                        pool: pool))
+            }
+        }
+    }
+
+    /// Group normalisation of a channels-last value `[B, …, C]` over each group's channels and all positions of an image, with gain and bias
+    /// `[C]` or, one row an image, `[B, C]`; then SiLU if asked, in the same pass.
+    public func groupNormalised(groups: Int, gain: Variable, bias: Variable, epsilon: Float, silu: Bool) -> Variable {
+        let (result, statistics) = value.groupNorm(
+            groups: groups, gain: gain.value, bias: bias.value, epsilon: epsilon, silu: silu, pool: pool)
+        return graph.operation(result, of: [self, gain, bias]) { [self] gradient in
+            Variable.accumulatePair(gain, bias) { gainSink, biasSink in
+                accumulate(
+                    value.groupNormGradient(
+                        gradient, groups: groups, gain: gain.value, bias: bias.value, statistics: statistics, silu: silu,
+                        gainGradient: gainSink, biasGradient: biasSink, pool: pool))
+            }
+        }
+    }
+
+    /// Gives `body` zeroed sinks for the gradients of two values, then adds them.
+    private static func accumulatePair(_ a: Variable, _ b: Variable, _ body: (Tensor, Tensor) -> Void) {
+        let (first, second) = (Tensor(zeros: a.shape), Tensor(zeros: b.shape))
+        body(first, second)
+        a.accumulate(first)
+        b.accumulate(second)
+    }
+
+    /// SiLU, x·σ(x).
+    public func silu() -> Variable {
+        graph.operation(value.silu(pool: pool), of: [self]) { [self] gradient in
+            accumulate(value.siluGradient(gradient, pool: pool))
+        }
+    }
+
+    /// The exact GELU, x·Φ(x).
+    public func gelu() -> Variable {
+        graph.operation(value.gelu(pool: pool), of: [self]) { [self] gradient in
+            accumulate(value.geluGradient(gradient, pool: pool))
+        }
+    }
+}
