@@ -64,14 +64,4 @@ import Testing
         #expect(report.isSound, "\(report.text)")
         #expect(report.splits.map(\.images) == [250])
     }
-
-    /// CRC-32 of zlib, bit by bit.
-    private func crc32(_ bytes: [UInt8]) -> UInt32 {
-        var crc: UInt32 = .max
-        for byte in bytes {
-            crc ^= UInt32(byte)
-            for _ in 0..<8 { crc = (crc >> 1) ^ (crc & 1 == 1 ? 0xEDB8_8320 : 0) }
-        }
-        return ~crc
-    }
 }

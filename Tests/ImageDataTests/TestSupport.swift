@@ -24,6 +24,16 @@ func digest(_ image: RGBImage) -> String {
     image.pixels.withUnsafeBytes { String(SHA256.digest(of: $0).prefix(16)) }
 }
 
+/// CRC-32 of zlib, bit by bit.
+func crc32(_ bytes: [UInt8]) -> UInt32 {
+    var crc: UInt32 = .max
+    for byte in bytes {
+        crc ^= UInt32(byte)
+        for _ in 0..<8 { crc = (crc >> 1) ^ (crc & 1 == 1 ? 0xEDB8_8320 : 0) }
+    }
+    return ~crc
+}
+
 /// Bytes written in base 64.
 func base64(_ text: String) throws -> [UInt8] {
     struct Malformed: Error {}
