@@ -63,7 +63,8 @@ struct AdamWFixtureTests {
             let gradient = try flat("inputs/grad\(step)")
             let norm = gradient.sumOfSquares(pool: pool).squareRoot()
             let factor = clippingFactor(norm: norm, limit: settings.has("clip") ? settings.double("clip") : nil)
-            optimizer.update(&state, gradient: gradient, learningRate: settings.double("lr"), gradientScale: factor, pool: pool)
+            let learningRate = settings.has("lrs") ? settings.doubles("lrs")[step] : settings.double("lr")
+            optimizer.update(&state, gradient: gradient, learningRate: learningRate, gradientScale: factor, pool: pool)
             var offset = 0
             for name in names {
                 let shape = try arrays.shape("inputs/init/\(name)")

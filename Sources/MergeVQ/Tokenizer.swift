@@ -1,0 +1,83 @@
+import NeuralNet
+import TensorCore
+
+/// Everything that defines a tokenizer (spec 0): its parts, how many tokens it keeps and how it merges them.
+public struct TokenizerConfiguration: Sendable, Equatable {
+    /// Side of the square images, in pixels.
+    public var imageSize: Int
+    public var encoder: EncoderConfiguration
+    public var decoder: DecoderConfiguration
+    public var recovery: SourceRecoveryConfiguration?
+    public var keptTokens: KeptTokenDistribution
+    public var schedule: MergeSchedule
+
+    public init(
+        imageSize: Int, encoder: EncoderConfiguration, decoder: DecoderConfiguration, recovery: SourceRecoveryConfiguration?,
+        keptTokens: KeptTokenDistribution, schedule: MergeSchedule
+    ) {
+        self.imageSize = imageSize
+        self.encoder = encoder
+        self.decoder = decoder
+        self.recovery = recovery
+        self.keptTokens = keptTokens
+        self.schedule = schedule
+    }
+
+    /// Tokens per side before merging, √L.
+    public var grid: Int { imageSize / encoder.stem.downsampling }
+    /// Full token count L.
+    public var fullTokens: Int { grid * grid }
+}
+
+/// The MergeVQ tokenizer: image → kept tokens → codes → recovered map → image, with the source-recovery model beside it.
+public struct Tokenizer: Sendable {
+    public let configuration: TokenizerConfiguration
+    public let encoder: Encoder
+    public let quantizer: LookupFreeQuantizer
+    public let decoder: Decoder
+    public let recovery: SourceRecovery?
+
+    /// Registers `encoder.…`, `decoder.…` and `source_recovery.…`.
+    public init(_ scope: ParameterScope, _ configuration: TokenizerConfiguration) {
+        self.configuration = configuration
+        encoder = Encoder(scope / "encoder", configuration.encoder)
+        quantizer = LookupFreeQuantizer(bits: configuration.encoder.bits)
+        decoder = Decoder(scope / "decoder", configuration.decoder)
+        recovery = configuration.recovery.map {
+            SourceRecovery(
+                scope / "source_recovery", $0, positions: configuration.fullTokens, bits: configuration.encoder.bits)
+        }
+    }
+
+    /// A tokenizer and the layout of its weights.
+    public static func build(_ configuration: TokenizerConfiguration) -> (Tokenizer, ParameterLayout) {
+        ParameterLayout.build { Tokenizer($0, configuration) }
+    }
+
+    /// What a pass over a batch of images yields.
+    public struct Pass {
+        /// Encoder outputs before the sign, `[B, K, bits]`.
+        public let y: Variable
+        public let codes: LookupFreeQuantizer.Codes
+        /// The token of every position, `[B · L]`.
+        public let owners: [Int32]
+        /// The reconstruction `[B, H, W, 3]`, not clamped.
+        public let image: Variable
+    }
+
+    /// Encodes, quantises, recovers by the true owner map and decodes images `[B, H, W, 3]` in [−1, 1], keeping `kept` tokens of each.
+    public func callAsFunction(_ images: Variable, kept: Int) -> Pass {
+        let grid = configuration.grid
+        precondition(
+            images.shape[1] == configuration.imageSize && images.shape[2] == configuration.imageSize,
+            "images of shape \(images.shape) for a tokenizer of \(configuration.imageSize) pixels")
+        let counts = configuration.schedule.mergeCounts(
+            length: configuration.fullTokens, kept: kept, layers: configuration.encoder.blocks)
+        let sequence = encoder(images, mergeCounts: counts)
+        let y = encoder.project(sequence)
+        let codes = quantizer(y)
+        let owners = sequence.imageOwners
+        let map = codes.z.recovered(owners: owners).reshaped([images.shape[0], grid, grid, configuration.encoder.bits])
+        return Pass(y: y, codes: codes, owners: owners, image: decoder(map))
+    }
+}

@@ -1,0 +1,139 @@
+import Foundation
+import MergeVQ
+
+/// Everything that defines a training run, as in a file of `configs/`. Defaults are those of the G+R-tiny tokenizer (spec 14).
+public struct RunConfiguration: Sendable, Equatable {
+    /// Of all randomness of the run.
+    public var seed = 1
+    public var model = Model()
+    public var merging = Merging()
+    public var losses = Losses()
+    public var training = Training()
+    public var optimizer = Optimizer()
+    public var checkpoints = Checkpoints()
+
+    public init() {}
+
+    /// The tokenizer's architecture (spec 2, 4).
+    public struct Model: Sendable, Equatable {
+        /// What turns the image into tokens.
+        public enum Stem: String, Sendable, CaseIterable { case convolutional, patches }
+
+        /// Side of the square images, in pixels.
+        public var imageSize = 64
+        public var stem = Stem.convolutional
+        /// Base width of encoder and decoder, channels.
+        public var channels = 16
+        /// Width of every stage, in multiples of `channels`; the encoder halves the map after each but the last.
+        public var channelMultipliers = [1, 2, 4, 8]
+        /// Residual blocks of an encoder stage and of the decoder's last stage.
+        public var residualBlocks = 1
+        /// Patch side in pixels and token width of the `patches` stem.
+        public var patchSize = 8
+        public var patchWidth = 128
+        /// Transformer blocks of encoder and decoder, each.
+        public var attentionBlocks = 4
+        public var heads = 4
+        /// Bits a token: the codebook has 2^bits codes.
+        public var bits = 10
+        /// Groups of the group norms.
+        public var groups = 8
+        /// Start of the LayerScale gains.
+        public var layerScale = 0.1
+        public var sourceRecovery = SourceRecovery()
+    }
+
+    /// The model that predicts which token a position came from (spec 4.4).
+    public struct SourceRecovery: Sendable, Equatable {
+        public var width = 64
+        public var heads = 4
+        public var crossAttentionBlocks = 1
+        public var selfAttentionBlocks = 1
+    }
+
+    /// How many tokens are kept (spec 1.1, 1.2).
+    public struct Merging: Sendable, Equatable {
+        /// The count aimed at, K₀.
+        public var keptTokens = 36
+        public var distribution = KeptTokenDistribution.Shape.gaussian
+        /// How many neighbouring squares are drawn from.
+        public var candidates = 4
+        public var schedule = MergeSchedule.linear
+    }
+
+    /// Loss weights (spec 5); 0 leaves a term out.
+    public struct Losses: Sendable, Equatable {
+        public var reconstruction = 1.0
+        public var entropy = 0.1
+        public var commitment = 0.25
+        public var sourceRecovery = 0.5
+    }
+
+    /// How long and in what portions.
+    public struct Training: Sendable, Equatable {
+        public var steps = 300
+        /// Images a step.
+        public var globalBatch = 64
+        /// Portions of the global batch that workers take, a power of two. A slot's images share their entropy statistics.
+        public var slots = 8
+    }
+
+    /// AdamW (spec 7).
+    public struct Optimizer: Sendable, Equatable {
+        public var learningRate = 2e-4
+        public var beta1 = 0.5
+        public var beta2 = 0.9
+        public var weightDecay = 0.0
+        /// Limit of the gradient's global L2 norm, or none.
+        public var gradientClip: Double?
+        /// Decay of the weight average, a step.
+        public var emaDecay = 0.99
+    }
+
+    /// When checkpoints are written and which are kept. One is always written at the start and at the end.
+    public struct Checkpoints: Sendable, Equatable {
+        public var everySteps = 100
+        public var keepLast = 3
+        /// Every such step is kept for good; 0 for none.
+        public var keepEverySteps = 0
+    }
+}
+
+extension RunConfiguration.Model.Stem: ConfigurationChoice {}
+extension KeptTokenDistribution.Shape: ConfigurationChoice {}
+extension MergeSchedule: ConfigurationChoice {}
+
+extension RunConfiguration {
+    /// Reads a configuration file with overrides such as `("training.steps", "200")`.
+    ///
+    /// - Throws: `ConfigurationError`, also when the file cannot be read.
+    public init(file: String, overrides: [(key: String, value: String)] = []) throws {
+        guard let text = try? String(contentsOfFile: file, encoding: .utf8) else {
+            throw ConfigurationError(file, "cannot be read; name an existing configuration, e.g. configs/tokenizer-gr-tiny.yaml")
+        }
+        try self.init(yaml: text, file: file, overrides: overrides)
+    }
+
+    /// Reads the text of a configuration; `file` is its name in complaints.
+    public init(yaml: String, file: String, overrides: [(key: String, value: String)] = []) throws {
+        self.init()
+        try ConfigurationReader.read(yaml, file: file, overrides: overrides, into: &self) { try $0.visit($1) }
+    }
+
+    /// All fields with their values, dotted keys.
+    public var entries: [(key: String, value: String)] {
+        // Writing down checked values throws nothing.
+        (try? ConfigurationWriter.entries(of: self) { try $0.visit($1) }) ?? []
+    }
+
+    /// The whole configuration, defaults included, as a YAML file.
+    public var yaml: String { ConfigurationWriter.yaml(entries) }
+
+    /// The first field in which two configurations differ.
+    public func firstDifference(from other: RunConfiguration) -> (key: String, here: String, there: String)? {
+        for (mine, theirs) in zip(entries, other.entries) where mine.value != theirs.value {
+            return (mine.key, mine.value, theirs.value)
+        }
+        return nil
+    }
+}
