@@ -21,13 +21,14 @@ func sampleCheckpoint(step: Int, salt: Float = 0) -> Checkpoint {
 
 /// Whether two checkpoints are equal to the last bit, NaNs included.
 func identical(_ a: Checkpoint, _ b: Checkpoint) -> Bool {
-    func flat(_ checkpoint: Checkpoint) -> [String] {
-        checkpoint.arrays.map { "\($0.path) \($0.shape) \(bits($0.values))" }.sorted()
-            + checkpoint.attributes.map { name, value in
-                if case .double(let number) = value { "\(name) \(number.bitPattern)" } else { "\(name) \(value)" }
-            }.sorted()
+    func sorted(_ checkpoint: Checkpoint) -> [CheckpointArray] { checkpoint.arrays.sorted { $0.path < $1.path } }
+    func attributes(_ checkpoint: Checkpoint) -> [String] {
+        checkpoint.attributes.map { name, value in
+            if case .double(let number) = value { "\(name) \(number.bitPattern)" } else { "\(name) \(value)" }
+        }.sorted()
     }
-    return a.step == b.step && flat(a) == flat(b)
+    return a.step == b.step && attributes(a) == attributes(b) && a.arrays.count == b.arrays.count
+        && zip(sorted(a), sorted(b)).allSatisfy { $0.path == $1.path && $0.shape == $1.shape && bits($0.values) == bits($1.values) }
 }
 
 struct CheckpointStoreTests {
