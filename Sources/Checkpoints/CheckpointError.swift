@@ -14,7 +14,7 @@ public enum CheckpointError: Error, Equatable, CustomStringConvertible {
     case noneValid(folder: String, failures: [String])
     /// Too little free space to begin.
     case noSpace(folder: String, needed: Int, free: Int)
-    /// Writing failed at some stage; what was published before is untouched.
+    /// A stage of publishing failed; what was published before is untouched.
     case notPublished(file: String, stage: PublishStage, reason: String)
 
     /// The exit code of a process that ends for this reason.
@@ -47,7 +47,8 @@ public enum CheckpointError: Error, Equatable, CustomStringConvertible {
             "\(folder): a checkpoint needs \(formatBytes(needed)) of free space, there are \(formatBytes(free)); "
                 + "free some space or keep fewer checkpoints"
         case .notPublished(let file, let stage, let reason):
-            "\(file): not published, stage \(stage.rawValue) failed: \(reason); earlier checkpoints are intact"
+            "\(file): \(stage.isAfterPublication ? "published, but" : "not published,") stage \(stage.rawValue) failed: "
+                + "\(reason); earlier checkpoints are intact"
         }
     }
 }

@@ -12,6 +12,9 @@ public enum PublishStage: String, CaseIterable, Sendable {
     case synchroniseFolder = "synchronise folder"
     case latest
     case retention
+
+    /// Whether the checkpoint already stands under its final name when this stage begins.
+    var isAfterPublication: Bool { self == .synchroniseFolder || self == .latest || self == .retention }
 }
 
 /// A checkpoint that has been published.
