@@ -13,7 +13,7 @@ struct HDF5WriterTests {
     let folder = TemporaryFolder()
 
     func write(_ path: String, shape: [Int], values: [Float]) throws -> HDF5Reader {
-        let file = folder.file("\(abs(path.hashValue)).h5")
+        let file = folder.file("written.h5")
         let writer = try HDF5Writer(creating: file)
         try values.withUnsafeBufferPointer { try writer.write(path, shape: shape, values: $0) }
         try writer.close()
