@@ -12,6 +12,8 @@ static inline hid_t hdf5_std_i64le(void) { return H5T_STD_I64LE; }
 static inline hid_t hdf5_native_uint8(void) { return H5T_NATIVE_UINT8; }
 static inline hid_t hdf5_c_string(void) { return H5T_C_S1; }
 static inline hid_t hdf5_dataset_create(void) { return H5P_DATASET_CREATE; }
+static inline hid_t hdf5_group_create(void) { return H5P_GROUP_CREATE; }
+static inline hid_t hdf5_file_create(void) { return H5P_FILE_CREATE; }
 static inline hid_t hdf5_link_create(void) { return H5P_LINK_CREATE; }
 static inline hid_t hdf5_file_access(void) { return H5P_FILE_ACCESS; }
 static inline unsigned hdf5_read_only(void) { return H5F_ACC_RDONLY; }

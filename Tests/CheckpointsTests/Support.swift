@@ -5,7 +5,7 @@ final class TemporaryFolder: Sendable {
     let path: String
 
     init() {
-        var template = Array((NSTemporaryDirectory() + "/mvq-test-XXXXXX").utf8CString)
+        var template = Array((URL(fileURLWithPath: NSTemporaryDirectory()).path + "/mvq-test-XXXXXX").utf8CString)
         guard mkdtemp(&template) != nil else { fatalError("no temporary folder: \(String(cString: strerror(errno)))") }
         path = String(decoding: template.dropLast().map { UInt8(bitPattern: $0) }, as: UTF8.self)
     }
@@ -39,6 +39,8 @@ func runChild(_ program: String, _ arguments: [String]) throws -> ChildResult {
 enum Machine {
     static let python = "/usr/bin/env"
     static let hasH5py = (try? runChild(python, ["python3", "-c", "import h5py, numpy"]).status) == 0
+
+    static let hasH5dump = FileManager.default.isExecutableFile(atPath: "/usr/bin/h5dump")
 
     /// Runs a Python script with arguments.
     static func runPython(_ script: String, _ arguments: [String]) throws -> ChildResult {

@@ -1,0 +1,107 @@
+internal import Checksums
+import Foundation
+
+extension CheckpointStore {
+    /// Writes a checkpoint so that it is either completely there or not at all, whatever happens meanwhile; then removes
+    /// checkpoints that retention no longer wants. A file of the same step is replaced (the same content gives the same bytes;
+    /// with other content, a kill between the two renames leaves that one step unloadable).
+    ///
+    /// Throws `CheckpointError` (`.noSpace`, `.notPublished`); temporary files are removed and earlier checkpoints are intact.
+    @discardableResult
+    public func publish(_ checkpoint: Checkpoint) throws -> PublishedCheckpoint {
+        let file = path(of: checkpoint.step)
+        let manifestFile = CheckpointManifest.path(of: file)
+        let (temporary, temporaryManifest) = (FileSystem.temporaryName(of: file), FileSystem.temporaryName(of: manifestFile))
+        var stage = PublishStage.freeSpace
+        func enter(_ next: PublishStage) throws {
+            stage = next
+            try beforeStage(next)
+        }
+        do {
+            try enter(.freeSpace)
+            try FileSystem.createFolder(directory)
+            try requireSpace(for: checkpoint)
+
+            try enter(.write)
+            let datasets = try CheckpointFile.write(checkpoint, to: temporary)
+
+            try enter(.synchronise)
+            try FileSystem.synchroniseFile(temporary)
+
+            try enter(.verify)
+            let bytes = try FileSystem.size(of: temporary)
+            let digest = try FileSystem.digest(of: temporary)
+            let manifest = CheckpointManifest(
+                step: checkpoint.step, file: FileSystem.name(of: file), bytes: bytes, sha256: digest,
+                previous: try previousManifestDigest(before: checkpoint.step), datasets: datasets)
+            let state = try CheckpointFile.read(temporary, expecting: manifest) { _ in }
+            guard state.step == checkpoint.step else {
+                throw CheckpointError.damaged(file: temporary, dataset: nil, reason: "the step reads back as \(state.step)")
+            }
+
+            try enter(.manifest)
+            try FileSystem.writeDurably(try manifest.encoded(), to: temporaryManifest)
+
+            // The manifest first: a manifest without a file is removed at the next start, a file without one would look damaged.
+            try enter(.renameManifest)
+            try FileSystem.rename(temporaryManifest, to: manifestFile)
+            try enter(.renameFile)
+            try FileSystem.rename(temporary, to: file)
+            try enter(.synchroniseFolder)
+            try FileSystem.synchroniseFolder(of: file)
+
+            try enter(.latest)
+            try link(latest: FileSystem.name(of: file))
+            try enter(.retention)
+            let removed = try removeOld(published: checkpoint.step)
+            return PublishedCheckpoint(step: checkpoint.step, file: file, bytes: bytes, sha256: digest, removed: removed)
+        } catch {
+            unlink(temporary)
+            unlink(temporaryManifest)
+            if let error = error as? CheckpointError, case .noSpace = error { throw error }
+            throw CheckpointError.notPublished(file: file, stage: stage, reason: "\(error)")
+        }
+    }
+
+    /// Steps that retention keeps once `published` is the newest: the last `keepLast` up to it and every `keepEvery`-th.
+    /// Files of later steps (of an abandoned future, or damaged) are left alone: training will come by and replace them.
+    func stepsToRemove(_ steps: [Int], published: Int) -> [Int] {
+        let past = steps.filter { $0 < published }.sorted()
+        return past.dropLast(keepLast - 1).filter { step in keepEvery.map { step % $0 != 0 } ?? true }
+    }
+
+    private func removeOld(published: Int) throws -> [Int] {
+        let old = stepsToRemove(try steps(), published: published)
+        for step in old {
+            try FileSystem.remove(path(of: step))
+            try FileSystem.remove(CheckpointManifest.path(of: path(of: step)))
+        }
+        if !old.isEmpty { try FileSystem.synchroniseFolder(of: path(of: published)) }
+        return old
+    }
+
+    /// A checkpoint needs its numbers, about 4 KiB of headers a dataset, and room to spare.
+    private func requireSpace(for checkpoint: Checkpoint) throws {
+        var bytes = 1 << 16
+        for array in checkpoint.arrays { bytes += array.values.count * MemoryLayout<Float>.size + 4096 }
+        for value in checkpoint.attributes.values { bytes += (value.string?.utf8.count ?? 8) + 64 }
+        let needed = bytes + bytes / 10 * 3
+        let free = try FileSystem.freeBytes(in: directory)
+        guard free >= needed else { throw CheckpointError.noSpace(folder: directory, needed: needed, free: free) }
+    }
+
+    private func previousManifestDigest(before step: Int) throws -> String? {
+        guard let previous = try steps().last(where: { $0 < step }) else { return nil }
+        let manifest = CheckpointManifest.path(of: path(of: previous))
+        return FileSystem.exists(manifest) ? try FileSystem.digest(of: manifest) : nil
+    }
+
+    private func link(latest name: String) throws {
+        let latest = directory + "/latest"
+        let temporary = FileSystem.temporaryName(of: latest)
+        unlink(temporary)
+        guard symlink(name, temporary) == 0 else { throw FileError(operation: "create the link", path: latest, code: errno) }
+        try FileSystem.rename(temporary, to: latest)
+        try FileSystem.synchroniseFolder(of: latest)
+    }
+}
