@@ -25,7 +25,7 @@ func tests(of name: String, _ dependencies: [Target.Dependency] = []) -> Target 
 }
 
 func command(_ name: String, _ dependencies: [Target.Dependency]) -> Target {
-    .executableTarget(name: name, dependencies: dependencies + [argumentParser], swiftSettings: strict)
+    .executableTarget(name: name, dependencies: dependencies + ["Training", "CommandSupport", argumentParser], swiftSettings: strict)
 }
 
 let argumentParser = Target.Dependency.product(name: "ArgumentParser", package: "swift-argument-parser")
@@ -59,19 +59,22 @@ let package = Package(
         target("Telemetry", []),
         target("Fleet", []),
         target("Transport", ["Fleet", "Checksums", "CZeroMQ"]),
-        target("Training", ["MergeVQ", "ImageData", "Checkpoints", "Telemetry", "Transport", yams, logging]),
+        target(
+            "Training",
+            ["MergeVQ", "NeuralNet", "TensorCore", "ImageData", "Checkpoints", "Checksums", "Telemetry", "Fleet", "Transport", yams]),
+        target("CommandSupport", ["Training", argumentParser]),
 
-        command("mvq-coordinator", ["Training"]),
-        command("mvq-worker", ["Training"]),
-        command("mvq", ["Training"]),
+        command("mvq-coordinator", ["Telemetry"]),
+        command("mvq-worker", ["Fleet", "Transport", "ImageData", logging]),
+        command("mvq", ["ImageData", "Checkpoints", "Telemetry"]),
 
         .target(name: "TestKit", dependencies: ["NeuralNet", "TensorCore", "Checkpoints"], path: "Tests/TestKit", swiftSettings: strict),
         tests(of: "Checksums"),
         tests(of: "TensorCore", ["Kernels"]),
         tests(of: "NeuralNet", ["TensorCore"]),
         tests(of: "MergeVQ", ["NeuralNet", "TensorCore"]),
-        tests(of: "ImageData"),
-        tests(of: "Checkpoints"),
+        tests(of: "ImageData", ["Checksums", "TensorCore"]),
+        tests(of: "Checkpoints", ["Checksums"]),
         tests(of: "Telemetry"),
         tests(of: "Fleet"),
         tests(of: "Transport"),

@@ -39,7 +39,7 @@ extension Tensor {
     }
 
     /// self *= factor
-    package func scaleInPlace(by factor: Float, pool: ThreadPool) {
+    public func scaleInPlace(by factor: Float, pool: ThreadPool) {
         tiled(pool) { start, length in scale(pointer + start, by: factor, into: pointer + start, count: length) }
     }
 

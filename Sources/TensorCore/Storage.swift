@@ -13,13 +13,25 @@ public final class Storage: @unchecked Sendable {
     /// Room for at least `count` floats, uninitialised.
     package let pointer: UnsafeMutablePointer<Float>
     package let capacity: Int
+    /// Who owns the memory, if not this storage.
+    private let owner: AnyObject?
 
     init(count: Int) {
         capacity = Storage.roundedUp(count)
         pointer = BlockCache.shared.take(capacity)
+        owner = nil
     }
 
-    deinit { BlockCache.shared.give(pointer, capacity) }
+    /// Memory that `owner` owns and that is kept alive with this storage.
+    init(sharing pointer: UnsafeMutablePointer<Float>, count: Int, owner: AnyObject) {
+        self.pointer = pointer
+        capacity = count
+        self.owner = owner
+    }
+
+    deinit {
+        if owner == nil { BlockCache.shared.give(pointer, capacity) }
+    }
 
     /// Sizes are rounded to an eighth of their power of two, so that neighbouring sizes share blocks.
     private static func roundedUp(_ count: Int) -> Int {

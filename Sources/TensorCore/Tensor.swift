@@ -1,3 +1,5 @@
+import Kernels
+
 /// A dense array of Float32 in row-major order. Images and feature maps are channels-last, `[B, H, W, C]`, so a map *is* a token sequence
 /// `[B, H·W, C]`.
 ///
@@ -37,6 +39,16 @@ public struct Tensor: Sendable {
         elements.withUnsafeBufferPointer { source in
             if let base = source.baseAddress { pointer.update(from: base, count: elements.count) }
         }
+    }
+
+    /// A tensor over memory that `owner` owns, e.g. a receive buffer; the owner lives as long as the tensor. Whoever else writes there must
+    /// know of it.
+    public init(sharing bytes: UnsafeMutableRawBufferPointer, owner: AnyObject, _ shape: Shape) {
+        precondition(bytes.count >= shape.count * MemoryLayout<Float>.stride, "\(bytes.count) bytes for a tensor of shape \(shape)")
+        guard let base = bytes.baseAddress else { preconditionFailure("no memory for a tensor of shape \(shape)") }
+        self.init(
+            storage: Storage(sharing: base.assumingMemoryBound(to: Float.self), count: shape.count, owner: owner), offset: 0,
+            shape: shape)
     }
 
     /// The number of elements.
@@ -89,6 +101,12 @@ public struct Tensor: Sendable {
     public func copyInPlace(from other: Tensor) {
         precondition(other.count == count, "cannot copy \(other.shape) into \(shape)")
         pointer.update(from: other.pointer, count: count)
+    }
+
+    /// self += other, elementwise, on the calling thread.
+    public func addInPlace(_ other: Tensor) {
+        precondition(other.count == count, "cannot add \(other.shape) to \(shape)")
+        accumulate(other.pointer, into: pointer, count: count)
     }
 
     public func fillInPlace(_ value: Float) {

@@ -1,0 +1,36 @@
+/// What a coordinator is started with, besides the configuration.
+public struct CoordinatorOptions: Sendable {
+    /// Where a run starts from.
+    public enum Resume: Sendable, Equatable {
+        /// The newest valid checkpoint of the run directory; a new run if it has none.
+        case auto
+        /// A new run; refuses a directory that holds one.
+        case never
+        /// A given checkpoint file.
+        case file(String)
+    }
+
+    /// ImageNet-layout folder with `train/<class>/*.JPEG`.
+    public var data: String
+    public var run: String
+    public var listen: String
+    public var resume: Resume
+    public var minimumWorkers: Int
+    /// Threads of the optimizer step.
+    public var threads: Int
+    /// Seconds to wait for the first worker, and for one after all were lost.
+    public var gatherSeconds: Double
+
+    public init(
+        data: String, run: String, listen: String = "tcp://127.0.0.1:7700", resume: Resume = .auto, minimumWorkers: Int = 1, threads: Int = 1,
+        gatherSeconds: Double = 600
+    ) {
+        self.data = data
+        self.run = run
+        self.listen = listen
+        self.resume = resume
+        self.minimumWorkers = minimumWorkers
+        self.threads = threads
+        self.gatherSeconds = gatherSeconds
+    }
+}

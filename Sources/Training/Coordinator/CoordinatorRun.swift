@@ -1,0 +1,191 @@
+import Checkpoints
+import Checksums
+import Fleet
+import Foundation
+import ImageData
+import NeuralNet
+import Synchronization
+import Telemetry
+import TensorCore
+import Transport
+
+/// A training run on the head node: owns weights, optimizer state, journal and checkpoints, and does the one thing per step that no worker does,
+/// the update.
+// Sendable: `requestStop` touches only what is atomic or behind the mutex; all else belongs to the thread of `run()`.
+public final class CoordinatorRun: @unchecked Sendable {
+    private let configuration: RunConfiguration
+    private let options: CoordinatorOptions
+    private let directory: RunDirectory
+    private let folder: ImageFolder
+    private let plan: TrainingPlan
+    private let task: TokenizerTask
+    private let facts: TrainingState.Facts
+    private let pool: ThreadPool
+    private let optimizer: AdamW
+    private let journal: RunJournal
+    private let store: CheckpointStore
+    private let writer: CheckpointWriter
+    private let report: RunReport
+
+    private var state: TrainingState
+    private var tree: SlotTree<Tensor>
+    private var root: Tensor?
+    private var audit: TrainingPlan.Audit?
+    private var weightBuffers: BufferPool
+    private var published: BulkPayload?
+    private let loop = Mutex<CoordinatorLoop?>(nil)
+    private let stopRequested = Atomic<Bool>(false)
+
+    /// Takes the run directory, reads the dataset's index and the newest checkpoint, and binds the sockets.
+    ///
+    /// - Throws: one-line errors with their exit codes: data (65), checkpoints (66), lock held (73), disk (74), configuration (78), address (69).
+    public init(configuration: RunConfiguration, options: CoordinatorOptions, progress: ProgressLine) throws {
+        self.configuration = configuration
+        self.options = options
+        folder = try ImageFolder(root: options.data, split: "train")
+        let fingerprint = try folder.fingerprint()
+        directory = try RunDirectory(options.run)
+        plan = TrainingPlan(configuration: configuration, sampleCount: folder.count)
+        task = TokenizerTask(configuration)
+        pool = ThreadPool(threads: options.threads)
+        optimizer = AdamW(
+            beta1: configuration.optimizer.beta1, beta2: configuration.optimizer.beta2,
+            weightDecay: configuration.optimizer.weightDecay, emaDecay: configuration.optimizer.emaDecay)
+        journal = try RunJournal(run: directory)
+        let directory = directory
+        store = CheckpointStore(
+            directory: directory.checkpoints, keepLast: configuration.checkpoints.keepLast,
+            keepEvery: configuration.checkpoints.keepEverySteps == 0 ? nil : configuration.checkpoints.keepEverySteps,
+            beforeStage: { _ in try directory.verifyGeneration() })
+        try store.prepare()
+        let start = try RunStart(
+            options, directory: directory, store: store, journal: journal, configuration: configuration, layout: task.layout,
+            fingerprint: fingerprint)
+        try directory.storeConfig(configuration.yaml)
+        state = start.state
+        facts = TrainingState.Facts(
+            configuration: configuration, runID: start.runID.description, datasetFingerprint: fingerprint, sampleCount: folder.count,
+            numericClass: NumericEnvironment.numericClass, epoch: 0)
+        tree = SlotTree(slots: configuration.training.slots)
+        weightBuffers = BufferPool(count: task.layout.count * MemoryLayout<Float>.stride)
+        report = try RunReport(run: directory, plan: plan, progress: progress, firstStep: start.state.step)
+        let report = report
+        writer = CheckpointWriter(store: store) { report.checkpoint($0) }
+        for note in start.notes { report.event(note) }
+    }
+
+    /// Trains until all steps are done, the run is told to stop, or it cannot go on; then writes the last checkpoint.
+    public func run() -> FleetExit {
+        defer { report.finish() }
+        var exit: FleetExit
+        if state.step >= configuration.training.steps {
+            exit = FleetExit(exitCode: ExitCode.done, text: "all \(state.step) steps are done already")
+        } else {
+            do {
+                let loop = try makeLoop()
+                self.loop.withLock { $0 = loop }
+                try FileSystem.replace(directory.path + "/endpoint", with: loop.endpoint + "\n")
+                report.event("listening on \(loop.endpoint) (bulk data on \(loop.bulkEndpoint)); waiting for workers")
+                if state.step == 0 { checkpoint() }
+                if stopRequested.load(ordering: .acquiring) { requestStop() }
+                exit = loop.run()
+                self.loop.withLock { $0 = nil }
+            } catch {
+                exit = FleetExit(error)
+            }
+        }
+        if exit.exitCode == ExitCode.done || exit.exitCode == ExitCode.preempted { checkpointAndWait() }
+        writer.finish()
+        if exit.exitCode == ExitCode.done || exit.exitCode == ExitCode.preempted, let failure = report.lastCheckpointFailure {
+            exit = FleetExit(exitCode: ExitCode.disk, text: failure)
+        }
+        return exit
+    }
+
+    /// Ends the run after the step at hand, from any thread: a checkpoint is written and `run()` returns exit code 75.
+    public func requestStop() {
+        stopRequested.store(true, ordering: .releasing)
+        loop.withLock { $0 }?.requestStop(exitCode: ExitCode.preempted, text: "stopped; the same command continues the run")
+    }
+
+    private func makeLoop() throws -> CoordinatorLoop {
+        guard let runID = RunID(facts.runID) else { preconditionFailure("run id \(facts.runID)") }
+        var fleet = CoordinatorConfiguration(
+            runID: runID, generation: UInt64(directory.generation), buildVersion: BuildVersion.current,
+            numericClass: facts.numericClass, configuration: configuration.yaml, datasetFingerprint: facts.datasetFingerprint,
+            sampleCount: folder.count, weightsBytes: task.layout.count * MemoryLayout<Float>.stride,
+            gradientBytes: task.resultCount * MemoryLayout<Float>.stride)
+        fleet.minimumWorkers = options.minimumWorkers
+        fleet.timing.gatherTimeout = .seconds(options.gatherSeconds)
+        return try CoordinatorLoop(configuration: fleet, plan: plan.stepPlan(state.step), listen: options.listen, delegate: self)
+    }
+
+    /// Hands a snapshot to the writer; if it is still busy with the one before, this one is left out.
+    private func checkpoint() {
+        if !writer.offer(snapshot()) { report.event("checkpoint of step \(state.step) left out: the one before is still being written") }
+    }
+
+    private func checkpointAndWait() {
+        if report.lastPublishedStep != state.step { _ = writer.submit(snapshot()) }
+    }
+
+    private func snapshot() -> Checkpoint {
+        var facts = facts
+        facts.epoch = plan.epoch(of: state.step)
+        return state.checkpoint(layout: task.layout, facts: facts)
+    }
+}
+
+extension CoordinatorRun: CoordinatorDelegate {
+    public func weights() -> BulkPayload {
+        if let published { return published }
+        // A copy: the optimizer writes the weights in place while old ones may still be on their way.
+        let buffer = weightBuffers.take()
+        state.optimizer.weights.withBytes { buffer.bytes.copyMemory(from: $0) }
+        let payload = BulkPayload(buffer)
+        published = payload
+        return payload
+    }
+
+    public func sample(_ id: Int) throws -> [UInt8] { try folder.bytes(of: id) }
+
+    public func merge(step: Int, block: SlotBlock, gradient: BulkBuffer) throws {
+        let vector = Tensor(sharing: gradient.bytes, owner: gradient, [task.resultCount])
+        root = tree.insert(vector, at: block) { left, right in
+            left.accumulateInPlace(right, pool: pool)
+            return left
+        }
+    }
+
+    public func finishStep(_ step: Int, blocks: [LeaseTable.Finished]) throws -> StepPlan? {
+        guard let sum = root else { preconditionFailure("step \(step) ended without a gradient") }
+        root = nil
+        tree = SlotTree(slots: configuration.training.slots)
+        let gradientDigest = sum.withBytes { SHA256.digest(of: $0) }
+        let outcome = task.outcome(of: sum, pool: pool)
+        let norm = outcome.gradient.sumOfSquares(pool: pool).squareRoot()
+        guard norm.isFinite else { throw TrainingError.notFinite(step: step, what: "the gradient") }
+        let stepPlan = plan.stepPlan(step)
+        let learningRate = plan.learningRate(step: step)
+        optimizer.update(
+            &state.optimizer, gradient: outcome.gradient, learningRate: learningRate,
+            gradientScale: clippingFactor(norm: norm, limit: configuration.optimizer.gradientClip), pool: pool)
+        state.step = step + 1
+        published = nil
+        audit = plan.audit(after: step, previous: audit)
+        var values = stepPlan.values
+        values["gradient_norm"] = norm
+        for (name, value) in outcome.terms { values[name] = value }
+        try journal.commit(
+            JournalRecord(
+                step: step, epoch: stepPlan.epoch, values: values, gradientDigest: gradientDigest, weightsDigest: state.weightsDigest,
+                samplesDigest: stepPlan.samplesDigest, auditHash: audit?.text ?? "",
+                blocks: blocks.map { JournalRecord.Block(session: $0.session, block: $0.block) }))
+        try report.step(step, epoch: stepPlan.epoch, values: values, images: outcome.images)
+        let last = state.step >= configuration.training.steps
+        if state.step % configuration.checkpoints.everySteps == 0, !last { checkpoint() }
+        return last ? nil : plan.stepPlan(state.step)
+    }
+
+    public func report(_ event: FleetEvent) { report.fleet(event) }
+}

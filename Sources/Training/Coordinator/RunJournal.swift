@@ -1,0 +1,56 @@
+import Checkpoints
+import Checksums
+import Fleet
+
+/// The journal of a run on disk: appends a line for every committed step, and holds a resumed run to the lines that are already there.
+final class RunJournal {
+    private let run: String
+    private let file: AppendOnlyFile
+    private var journal: Journal
+
+    /// Opens `journal.jsonl`; a line torn by a crash is cut off.
+    ///
+    /// - Throws: `JournalError` for damage before the last line.
+    init(run: RunDirectory) throws {
+        self.run = run.path
+        file = try AppendOnlyFile(path: run.journal)
+        let text = try file.lines().map { $0 + "\n" }.joined()
+        journal = try Journal(reading: text) { SHA256.digest(of: $0) }
+        if journal.tornTail != nil {
+            let intact = journal.records.count
+            var line = 0
+            _ = try file.truncate { _ in
+                line += 1
+                return line <= intact
+            }
+            journal = try Journal(reading: try file.lines().map { $0 + "\n" }.joined()) { SHA256.digest(of: $0) }
+        }
+    }
+
+    /// The step after the last committed one; nil for an empty journal.
+    var end: Int? { journal.records.last.map { $0.step + 1 } }
+
+    /// The journaled line of a step.
+    func record(of step: Int) -> JournalRecord? {
+        guard let first = journal.records.first?.step, step >= first, step - first < journal.records.count else { return nil }
+        return journal.records[step - first]
+    }
+
+    /// Commits a step: durably appends its line, or, for a step that is journaled already, checks that it came out the same.
+    ///
+    /// - Throws: `TrainingError.replayMismatch` naming the step and what differs; `FileError` if the disk fails.
+    func commit(_ record: JournalRecord) throws {
+        if let before = self.record(of: record.step) {
+            let pairs = [
+                ("sample ids", before.samplesDigest, record.samplesDigest), ("gradient digest", before.gradientDigest, record.gradientDigest),
+                ("weight digest", before.weightsDigest, record.weightsDigest), ("audit hash", before.auditHash, record.auditHash),
+            ]
+            for (what, journaled, computed) in pairs where journaled != computed {
+                throw TrainingError.replayMismatch(run: run, step: record.step, what: what, journaled: journaled, computed: computed)
+            }
+            return
+        }
+        let line = journal.append(record)
+        try file.append(String(line.dropLast()))
+    }
+}

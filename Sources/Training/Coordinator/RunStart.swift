@@ -1,0 +1,78 @@
+import Checkpoints
+import Fleet
+import NeuralNet
+
+/// Where a run begins: a new state, or one from a checkpoint, after checking that configuration and data are those of the run.
+struct RunStart {
+    let state: TrainingState
+    let runID: RunID
+    /// What a person should know about it.
+    let notes: [String]
+
+    /// - Throws: `TrainingError`, `CheckpointError`, `FileError`: another configuration or dataset, no valid checkpoint among damaged ones.
+    init(
+        _ options: CoordinatorOptions, directory: RunDirectory, store: CheckpointStore, journal: RunJournal, configuration: RunConfiguration,
+        layout: ParameterLayout, fingerprint: String
+    ) throws {
+        try RunStart.check(configuration, against: directory)
+        var notes: [String] = []
+        var loaded: LoadedCheckpoint?
+        switch options.resume {
+        case .file(let path):
+            loaded = try CheckpointStore.load(path: path)
+        case .never:
+            if try journal.end != nil || !store.steps().isEmpty { throw TrainingError.runExists(directory.path) }
+        case .auto:
+            let newest = try store.newestValid()
+            notes += newest.skipped.map { "damaged checkpoint skipped: \($0.error)" }
+            if newest.loaded == nil, !newest.skipped.isEmpty {
+                throw TrainingError.noValidCheckpoint(folder: store.directory, damaged: newest.skipped.map { "\($0.error)" })
+            }
+            loaded = newest.loaded
+        }
+        guard let loaded else {
+            state = TrainingState(layout: layout, seed: UInt64(configuration.seed))
+            runID = RunStart.newRunID()
+            self.notes = notes + ["new run in \(directory.path)"]
+            return
+        }
+        if let warning = loaded.manifest.warning(for: loaded.file) { notes.append(warning) }
+        let attributes = loaded.checkpoint.attributes
+        if let stored = attributes["dataset_fingerprint"]?.string, stored != fingerprint {
+            throw TrainingError.otherDataset(run: directory.path, stored: stored, given: fingerprint)
+        }
+        if let yaml = attributes["config"]?.string {
+            try RunStart.check(configuration, against: yaml, named: loaded.file, run: directory.path)
+        }
+        state = try TrainingState(loaded, layout: layout)
+        if let end = journal.end, end < state.step {
+            throw TrainingError.journalTooShort(run: directory.path, committed: end, checkpoint: state.step)
+        }
+        runID = attributes["run_id"]?.string.flatMap { RunID($0) } ?? RunStart.newRunID()
+        let replayed = max(0, (journal.end ?? 0) - state.step)
+        self.notes =
+            notes + [
+                "resuming from step \(state.step) (\(loaded.file))"
+                    + (replayed > 0 ? "; \(replayed) journaled steps are computed again and must come out the same" : "")
+            ]
+    }
+
+    /// A name for a run, the one thing in it that is not a function of its configuration.
+    private static func newRunID() -> RunID { RunID(high: .random(in: 0...UInt64.max), low: .random(in: 0...UInt64.max)) }
+
+    /// Fields that may change between the parts of a run: they move no bit of the steps already done.
+    private static func mayChange(_ key: String) -> Bool { key == "training.steps" || key.hasPrefix("checkpoints.") }
+
+    /// Refuses a configuration other than the run's own.
+    private static func check(_ configuration: RunConfiguration, against directory: RunDirectory) throws {
+        guard let stored = try directory.storedConfig() else { return }
+        try check(configuration, against: stored, named: directory.config, run: directory.path)
+    }
+
+    private static func check(_ configuration: RunConfiguration, against yaml: String, named file: String, run: String) throws {
+        let stored = try RunConfiguration(yaml: yaml, file: file)
+        for (mine, theirs) in zip(configuration.entries, stored.entries) where mine.value != theirs.value && !mayChange(mine.key) {
+            throw TrainingError.otherConfiguration(run: run, key: mine.key, stored: theirs.value, given: mine.value)
+        }
+    }
+}

@@ -1,0 +1,51 @@
+import Checkpoints
+import Foundation
+import MergeVQ
+import NeuralNet
+import TensorCore
+
+/// A trained tokenizer read from a checkpoint, ready to run.
+public struct TokenizerCheckpoint {
+    /// Which weights to use.
+    public enum Weights: String, CaseIterable, Sendable {
+        /// The average over steps; what the paper evaluates.
+        case ema
+        /// The weights as training left them.
+        case raw
+    }
+
+    public let file: String
+    public let step: Int
+    public let configuration: RunConfiguration
+    public let tokenizer: Tokenizer
+    public let weights: Tensor
+    /// A warning about the file, if there is one.
+    public let warning: String?
+
+    /// Reads a checkpoint file, or the newest valid checkpoint of a run directory.
+    ///
+    /// - Throws: `CheckpointError`, `TrainingError`, `ConfigurationError`.
+    public init(path: String, weights which: Weights) throws {
+        var isFolder: ObjCBool = false
+        let loaded: LoadedCheckpoint
+        if FileManager.default.fileExists(atPath: path, isDirectory: &isFolder), isFolder.boolValue {
+            let newest = try CheckpointStore(directory: path + "/checkpoints").newestValid()
+            guard let found = newest.loaded else {
+                throw TrainingError.noValidCheckpoint(folder: path + "/checkpoints", damaged: newest.skipped.map { "\($0.error)" })
+            }
+            loaded = found
+        } else {
+            loaded = try CheckpointStore.load(path: path)
+        }
+        guard let yaml = loaded.checkpoint.attributes["config"]?.string else {
+            throw TrainingError.unsuitableCheckpoint(file: loaded.file, reason: "holds no configuration; it is not a training checkpoint of mvq")
+        }
+        file = loaded.file
+        step = loaded.checkpoint.step
+        warning = loaded.manifest.warning(for: loaded.file)
+        configuration = try RunConfiguration(yaml: yaml, file: "\(loaded.file) (config)")
+        let (tokenizer, layout) = Tokenizer.build(configuration.tokenizer)
+        self.tokenizer = tokenizer
+        weights = try TrainingState.vector(which == .ema ? "ema" : "model", of: loaded, layout: layout)
+    }
+}

@@ -1,0 +1,56 @@
+import Checkpoints
+import Fleet
+import ImageData
+
+/// Why a run cannot start or go on: one line saying what, where and the mend.
+public enum TrainingError: ExitCoded, CustomStringConvertible {
+    case unsuitableCheckpoint(file: String, reason: String)
+    case noValidCheckpoint(folder: String, damaged: [String])
+    case otherConfiguration(run: String, key: String, stored: String, given: String)
+    case otherDataset(run: String, stored: String, given: String)
+    case runExists(String)
+    case replayMismatch(run: String, step: Int, what: String, journaled: String, computed: String)
+    case journalTooShort(run: String, committed: Int, checkpoint: Int)
+    case planMismatch(String)
+    case notFinite(step: Int, what: String)
+
+    public var exitCode: Int32 {
+        switch self {
+        case .unsuitableCheckpoint, .noValidCheckpoint: ExitCode.noCheckpoint
+        case .otherConfiguration, .runExists, .planMismatch: ExitCode.configuration
+        case .otherDataset, .notFinite: ExitCode.badData
+        case .replayMismatch, .journalTooShort: ExitCode.replayMismatch
+        }
+    }
+
+    public var description: String {
+        switch self {
+        case .unsuitableCheckpoint(let file, let reason): "\(file): \(reason)"
+        case .noValidCheckpoint(let folder, let damaged):
+            "\(folder): no valid checkpoint, \(damaged.count) damaged (\(damaged.joined(separator: "; ")));"
+                + " restore one from a copy, or start a new run with another --run"
+        case .otherConfiguration(let run, let key, let stored, let given):
+            "\(run): was started with \(key) \(stored), not \(given); give the configuration it was started with, or another --run"
+        case .otherDataset(let run, let stored, let given):
+            "\(run): was started on a dataset with fingerprint \(stored.prefix(16)), this one has \(given.prefix(16));"
+                + " give the same --data, or another --run"
+        case .runExists(let run):
+            "\(run): already holds a run; continue it with --resume auto, or give another --run"
+        case .replayMismatch(let run, let step, let what, let journaled, let computed):
+            "\(run): step \(step) computed again has \(what) \(computed.prefix(16)), the journal says \(journaled.prefix(16));"
+                + " data, libraries or a machine changed: restore them, or start a new run"
+        case .journalTooShort(let run, let committed, let checkpoint):
+            "\(run): the journal ends after \(committed) steps but the checkpoint holds \(checkpoint);"
+                + " restore journal.jsonl, or start a new run from the checkpoint with --resume FILE"
+        case .planMismatch(let difference):
+            "this worker plans the step differently than the coordinator (\(difference)); install the same build on both"
+        case .notFinite(let step, let what):
+            "step \(step): \(what) is not a finite number; lower optimizer.learning_rate or set optimizer.gradient_clip, and resume from the"
+                + " last checkpoint"
+        }
+    }
+}
+
+extension ConfigurationError: ExitCoded {
+    public var exitCode: Int32 { ExitCode.configuration }
+}

@@ -1,0 +1,94 @@
+import Checksums
+import Fleet
+import ImageData
+import MergeVQ
+import TensorCore
+
+/// What every step does, as a pure function of the configuration and the number of samples: which samples each slot holds, how many tokens are
+/// kept, the learning rate. Coordinator and workers compute it on their own and compare.
+public struct TrainingPlan: Sendable {
+    public let configuration: RunConfiguration
+    /// Images in the dataset, N.
+    public let sampleCount: Int
+    private let keptTokens: KeptTokenDistribution
+    private let mergeRatio: Philox
+    private let audit: Philox
+
+    public init(configuration: RunConfiguration, sampleCount: Int) {
+        precondition(sampleCount > 0, "a plan needs samples")
+        self.configuration = configuration
+        self.sampleCount = sampleCount
+        keptTokens = configuration.tokenizer.keptTokens
+        mergeRatio = Philox(seed: UInt64(configuration.seed), domain: "merge-ratio")
+        audit = Philox(seed: UInt64(configuration.seed), domain: "sample-audit")
+    }
+
+    private var globalBatch: Int { configuration.training.globalBatch }
+    /// Steps that see every image once; the last may hold fewer images.
+    public var stepsPerEpoch: Int { (sampleCount + globalBatch - 1) / globalBatch }
+    public func epoch(of step: Int) -> Int { step / stepsPerEpoch }
+
+    /// Epochs done after `steps` steps, as a fraction.
+    public func epochs(after steps: Int) -> Double { Double(steps) / Double(stepsPerEpoch) }
+
+    /// The kept-token count K of a step; the same for all its images.
+    public func keptTokens(step: Int) -> Int { keptTokens.keptTokens(at: mergeRatio.uniform(step: step)) }
+
+    public func learningRate(step: Int) -> Double { configuration.optimizer.learningRate }
+
+    /// The samples of one slot, ascending in the epoch's order: fewer, or none, at the end of an epoch.
+    public func samples(step: Int, slot: Int) -> [Int] {
+        let slots = configuration.training.slots
+        precondition((0..<slots).contains(slot), "slot \(slot) of \(slots)")
+        let perSlot = globalBatch / slots
+        let first = step % stepsPerEpoch * globalBatch + slot * perSlot
+        let order = EpochPermutation(count: sampleCount, seed: UInt64(configuration.seed), epoch: epoch(of: step))
+        return (first..<max(first, min(first + perSlot, sampleCount))).map { order($0) }
+    }
+
+    /// The samples of a block's slots, in order.
+    public func samples(step: Int, block: SlotBlock) -> [Int] {
+        block.slots.flatMap { samples(step: step, slot: $0) }
+    }
+
+    /// What both sides must agree on.
+    public func stepPlan(_ step: Int) -> StepPlan {
+        let hash = SHA256()
+        for slot in 0..<configuration.training.slots {
+            hash.update(samples(step: step, slot: slot).map(String.init).joined(separator: " ") + "\n")
+        }
+        return StepPlan(
+            step: step, epoch: epoch(of: step), slots: configuration.training.slots,
+            values: ["kept_tokens": Double(keptTokens(step: step)), "learning_rate": learningRate(step: step)],
+            samplesDigest: hash.finish())
+    }
+
+    /// The audit hash of an epoch: the wrapping sum over its samples seen so far of a keyed hash, and their number. Order does not matter,
+    /// a missing or repeated sample does.
+    public struct Audit: Sendable, Equatable {
+        public let epoch: Int
+        public private(set) var samples = 0
+        public private(set) var sum: UInt64 = 0
+
+        /// `samples:sum`, the sum in hexadecimal.
+        public var text: String { "\(samples):" + String(sum, radix: 16) }
+
+        fileprivate mutating func add(_ hash: UInt64) {
+            samples += 1
+            sum &+= hash
+        }
+    }
+
+    /// The audit of an epoch after the given step, from that of the step before (nil before the first step of an epoch, or to start over).
+    public func audit(after step: Int, previous: Audit?) -> Audit {
+        let epoch = epoch(of: step)
+        var (result, first) = (Audit(epoch: epoch), epoch * stepsPerEpoch)
+        if let previous, previous.epoch == epoch { (result, first) = (previous, step) }
+        for step in first...step {
+            for slot in 0..<configuration.training.slots {
+                for sample in samples(step: step, slot: slot) { result.add(audit.bits(step: epoch, sample: sample)) }
+            }
+        }
+        return result
+    }
+}

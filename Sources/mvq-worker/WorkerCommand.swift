@@ -1,0 +1,89 @@
+import ArgumentParser
+import CommandSupport
+import Fleet
+import Foundation
+import ImageData
+import Logging
+import TensorCore
+import Training
+import Transport
+
+@main
+struct Main {
+    static func main() { Launch.main(WorkerCommand.self) }
+}
+
+/// `mvq-worker`: computes gradients for a coordinator.
+struct WorkerCommand: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "mvq-worker",
+        abstract: "Computes gradients for a coordinator; start as many as you like, stop them when you like.",
+        discussion: """
+              mvq-worker --connect tcp://head:7700 --data imagenet
+              mvq-worker --connect tcp://head:7700              # images come from the coordinator
+
+            A worker keeps no state: it may be killed at any instant and another takes over its work. When the coordinator is gone it keeps
+            trying to reconnect. SIGTERM (or Ctrl-C) hands its work back and ends it.
+
+            Exit codes: 0 done, 64 usage, 65 bad data, 69 no coordinator in time, 78 other build, configuration or numeric class.
+            """,
+        version: BuildVersion.current)
+
+    @Option(help: ArgumentHelp("The coordinator's address, tcp://host:port.", valueName: "address"))
+    var connect: String
+
+    @Option(help: ArgumentHelp("The worker's own copy of the dataset; without it the coordinator sends the images.", valueName: "dir"))
+    var data: String?
+
+    @Option(help: ArgumentHelp("Threads that compute (default: the machine's cores).", valueName: "count"))
+    var threads = defaultThreads
+
+    @Option(help: ArgumentHelp("Give up (exit code 69) after so long without a coordinator.", valueName: "seconds"))
+    var orphanSeconds = 1800.0
+
+    @Option(help: ArgumentHelp("How much to log: debug, info, warning or error.", valueName: "level"))
+    var logLevel = Logger.Level.info
+
+    func validate() throws {
+        guard threads >= 1 else { throw ValidationError("--threads is \(threads); it must be 1 or more") }
+        guard orphanSeconds > 0 else { throw ValidationError("--orphan-seconds is \(orphanSeconds); it must be more than 0") }
+    }
+
+    func run() throws {
+        LoggingSystem.bootstrap { StreamLogHandler.standardError(label: $0) }
+        var logger = Logger(label: "mvq-worker")
+        logger.logLevel = logLevel
+        let folder = try data.map { try ImageFolder(root: $0, split: "train") }
+        let fingerprint = try folder?.fingerprint()
+        let worker = WorkerRun(folder: folder, threads: threads) { [logger] event in
+            event.isRoutine ? logger.debug("\(event)") : logger.info("\(event)")
+        }
+        var timing = FleetTiming()
+        timing.orphanTimeout = .seconds(orphanSeconds)
+        let hello = Hello(
+            buildVersion: BuildVersion.current, numericClass: NumericEnvironment.numericClass,
+            hostName: ProcessInfo.processInfo.hostName, processID: Int(ProcessInfo.processInfo.processIdentifier),
+            process: SessionID(high: .random(in: 0...UInt64.max), low: .random(in: 0...UInt64.max)), threads: threads,
+            datasetFingerprint: fingerprint)
+        let loop = try WorkerLoop(address: connect, hello: hello, timing: timing, delegate: worker)
+        let signals = TerminationSignals { times in
+            if times > 1 { _exit(0) }
+            loop.requestStop(reason: "asked to stop")
+        }
+        let end = withExtendedLifetime(signals) { loop.run() }
+        if end.exitCode == ExitCode.done { logger.info("\(end.text)") }
+        Launch.exit(with: end)
+    }
+}
+
+extension Logger.Level: @retroactive ExpressibleByArgument {}
+
+extension WorkerEvent {
+    /// Happens many times a step.
+    var isRoutine: Bool {
+        switch self {
+        case .leased, .finishedBlock, .cancelled, .dropped: true
+        default: false
+        }
+    }
+}

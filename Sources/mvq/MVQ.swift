@@ -1,0 +1,18 @@
+import ArgumentParser
+import CommandSupport
+import Training
+
+@main
+struct Main {
+    static func main() { Launch.main(MVQ.self) }
+}
+
+/// `mvq`: everything around training.
+struct MVQ: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "mvq",
+        abstract: "Datasets, reconstruction and checkpoints of MergeVQ.",
+        discussion: "Training itself is mvq-coordinator (one) and mvq-worker (any number).",
+        version: BuildVersion.current,
+        subcommands: [DatasetCommand.self, ReconstructCommand.self, InspectCommand.self])
+}

@@ -1,0 +1,28 @@
+import Foundation
+import Synchronization
+
+/// A counter on standard error for work that takes more than a moment: `drawing images 340/1000`. Silent when standard error is not a terminal.
+final class ProgressCounter: Sendable {
+    private let what: String
+    private let isTerminal = isatty(STDERR_FILENO) == 1
+    private let shown = Mutex<Double>(0)
+
+    init(_ what: String) { self.what = what }
+
+    /// At most ten updates a second are shown.
+    func update(_ done: Int, of total: Int) {
+        guard isTerminal else { return }
+        let now = ProcessInfo.processInfo.systemUptime
+        let due = shown.withLock { last in
+            guard now - last > 0.1 || done == total else { return false }
+            last = now
+            return true
+        }
+        if due { FileHandle.standardError.write(Data("\r\(what) \(done)/\(total)".utf8)) }
+    }
+
+    /// Clears the line.
+    func finish() {
+        if isTerminal { FileHandle.standardError.write(Data("\r\u{1B}[K".utf8)) }
+    }
+}
