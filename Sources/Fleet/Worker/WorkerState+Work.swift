@@ -63,7 +63,11 @@ extension WorkerState {
         // Every chunk took from the coordinator's credit, so every one gives it back, used or not.
         defer { send(.credit(bytes: header.payloadBytes)) }
         if let plan, header.step < plan.step { return drop("weights of step \(header.step), but step \(plan.step) is planned") }
-        if weights.map({ $0.step < header.step }) ?? true { weights = (header.step, ChunkSet(layout)) }
+        if weights.map({ $0.step < header.step }) ?? true {
+            // They may overtake the plan. Whatever is in work has lost its weights with this.
+            abandonWork()
+            weights = (header.step, ChunkSet(layout))
+        }
         guard weights?.step == header.step, weights?.chunks.insert(header.chunk) == true else {
             return drop("chunk \(header.chunk) of the weights of step \(header.step) once more")
         }
