@@ -27,6 +27,16 @@ extension CoordinatorState {
         actions.append(.send(.refuse(exitCode: exitCode, text: text), to: session))
     }
 
+    /// Refuses a peer of another protocol version.
+    mutating func refuse(version: Int, _ session: SessionID) {
+        guard position(of: session) == nil else {
+            return malformed("a message of protocol \(version) in the middle of a session", from: session)
+        }
+        refuse(
+            session,
+            "the worker speaks protocol \(version), the coordinator \(ControlMessage.protocolVersion); install the same release on both")
+    }
+
     /// An orderly departure.
     mutating func leave(_ session: SessionID, reason: String) {
         guard let position = position(of: session) else { return }

@@ -114,10 +114,7 @@ public struct CoordinatorState: Sendable {
         case .control(let message, let session): receive(message, from: session, now: now)
         case .bulk(let header, let session): receive(header, from: session, now: now)
         case .malformed(let reason, let session): malformed(reason, from: session)
-        case .otherVersion(let version, let session):
-            refuse(
-                session,
-                "the worker speaks protocol \(version), the coordinator \(ControlMessage.protocolVersion); install the same release on both")
+        case .otherVersion(let version, let session): refuse(version: version, session)
         case .unreachable(let session): lose(session, reason: "connection lost")
         case .tick: tick(now: now)
         case .stepCommitted(let next): commit(next: next)
