@@ -1,0 +1,145 @@
+/// What arrives: every message is checked against what the session may say now; the rest is dropped with a reason.
+extension CoordinatorState {
+    mutating func receive(_ message: ControlMessage, from session: SessionID, now: Instant) {
+        if case .hello(let hello) = message { return greet(hello, from: session, now: now) }
+        guard let position = position(of: session) else {
+            if case .leave = message { return }
+            if case .fault = message { return }
+            drop("'\(message.name)' in a session that is not open", from: session)
+            actions.append(.send(.helloAgain, to: session))
+            return
+        }
+        members[position].lastHeard = now
+        switch message {
+        case .hello: break
+        case .ready:
+            members[position].isReady = true
+        case .heartbeat(_, let step, let slotsDone):
+            guard step == plan.step, members[position].lease != nil, slotsDone > members[position].slotsDone else { break }
+            members[position].slotsDone = slotsDone
+            members[position].lastProgress = now
+        case .credit(let bytes):
+            guard bytes > 0, bytes <= configuration.creditBytes else {
+                return drop("a credit of \(bytes) bytes", from: session)
+            }
+            members[position].credit = min(configuration.creditBytes, members[position].credit + bytes)
+        case .weightsReceived(let step):
+            guard step == plan.step, phase == .running else {
+                return drop("weights of step \(step) received, but step \(plan.step) is in progress", from: session)
+            }
+            guard members[position].nextChunk == weightsLayout.count else {
+                return drop("weights received before all were sent", from: session)
+            }
+            members[position].hasWeights = true
+        case .samplesNeeded(let ids):
+            guard ids.count <= ControlMessage.samplesPerRequest else {
+                return drop("\(ids.count) samples in one request", from: session)
+            }
+            guard members[position].isAttached, ids.allSatisfy({ (0..<configuration.sampleCount).contains($0) }) else {
+                return drop("samples \(ids) of \(configuration.sampleCount)", from: session)
+            }
+            for id in ids { actions.append(.sendSample(id: id, to: session)) }
+        case .blockDone(let step, let block, let digest, let bytes):
+            finish(block, step: step, digest: digest, bytes: bytes, member: position, now: now)
+        case .leave(let reason):
+            leave(session, reason: reason)
+        case .fault(let exitCode, let text):
+            let name = members[position].hello.name
+            lose(session, reason: text)
+            if exitCode == ExitCode.badData || exitCode == ExitCode.configuration {
+                end(FleetExit(exitCode: exitCode, text: "worker \(name): \(text)"))
+            }
+        case .welcome, .refuse, .helloAgain, .coordinatorHeartbeat, .plan, .lease, .revoke, .coordinatorCredit, .bye:
+            drop("'\(message.name)', which only a coordinator may say", from: session)
+        }
+    }
+
+    mutating func receive(_ header: BulkHeader, from session: SessionID, now: Instant) {
+        guard let position = position(of: session) else {
+            drop("\(header.kind) in a session that is not open", from: session)
+            return
+        }
+        guard header.session == session, header.runID == configuration.runID, header.generation == configuration.generation else {
+            drop(
+                "\(header.kind) of run \(header.runID.short), generation \(header.generation), session \(header.session.short)",
+                from: session)
+            return
+        }
+        members[position].lastHeard = now
+        switch header.kind {
+        case .attach:
+            members[position].isAttached = true
+        case .gradient:
+            guard header.payloadBytes > 0, header.payloadBytes <= configuration.chunkBytes else {
+                return drop("a gradient chunk of \(header.payloadBytes) bytes", from: session)
+            }
+            // Every chunk took from the worker's credit, so every one gives it back, used or not.
+            actions.append(.send(.coordinatorCredit(bytes: header.payloadBytes), to: session))
+            storeGradient(header, member: position, now: now)
+        case .weights, .sample:
+            drop("\(header.kind), which only a coordinator may send", from: session)
+        }
+    }
+
+    /// Bytes that make no sense: over TCP that is no accident of the line. A chunk may be missing now, so the session starts afresh.
+    mutating func malformed(_ reason: String, from session: SessionID?) {
+        drop(reason, from: session)
+        if let session { dismiss(session, reason: "sent what cannot be read: \(reason)") }
+    }
+
+    private mutating func storeGradient(_ header: BulkHeader, member position: Int, now: Instant) {
+        let session = members[position].id
+        guard phase == .running, header.step == plan.step else {
+            return drop("gradient of step \(header.step), but step \(plan.step) is in progress", from: session)
+        }
+        guard let block = header.block, members[position].lease?.block == block else {
+            return drop("gradient of level \(header.level), index \(header.index), which is not leased to the worker", from: session)
+        }
+        let layout = ChunkLayout(totalBytes: configuration.gradientBytes, chunkBytes: configuration.chunkBytes)
+        if let problem = layout.problem(with: header) {
+            return drop("gradient of \(block) with \(problem)", from: session)
+        }
+        var incoming = members[position].incoming ?? ChunkSet(layout)
+        guard incoming.insert(header.chunk) else {
+            return drop("chunk \(header.chunk) of \(block) once more", from: session)
+        }
+        members[position].incoming = incoming
+        members[position].lastProgress = now
+        actions.append(.storeChunk(header, from: session))
+        merge(ifCompleteAt: position, now: now)
+    }
+
+    private mutating func finish(
+        _ block: SlotBlock, step: Int, digest: String, bytes: Int, member position: Int, now: Instant
+    ) {
+        let session = members[position].id
+        guard phase == .running, step == plan.step else {
+            return drop("\(block) of step \(step), but step \(plan.step) is in progress", from: session)
+        }
+        guard bytes == configuration.gradientBytes else {
+            return drop("\(block) with \(bytes) bytes of gradient instead of \(configuration.gradientBytes)", from: session)
+        }
+        if members[position].lease?.block == block {
+            guard members[position].digest == nil else { return drop("\(block) done once more", from: session) }
+            members[position].digest = digest
+            members[position].lastProgress = now
+            for other in members where other.id != session && other.lease?.block == block {
+                compare(block, first: other.id, other.digest, second: session, digest)
+            }
+            merge(ifCompleteAt: position, now: now)
+        } else if let first = table.finished.first(where: { $0.block == block }) {
+            guard first.session != session else { return drop("\(block) done once more", from: session) }
+            compare(block, first: first.session, first.digest, second: session, digest)
+            drop("\(block), finished by another worker before", from: session)
+        } else {
+            drop("\(block), which is not leased to the worker", from: session)
+        }
+    }
+
+    private mutating func compare(_ block: SlotBlock, first: SessionID, _ firstDigest: String?, second: SessionID, _ digest: String) {
+        guard let firstDigest, firstDigest != digest else { return }
+        report(
+            .mismatch(
+                step: plan.step, block: block, first: first, firstDigest: firstDigest, second: second, secondDigest: digest))
+    }
+}

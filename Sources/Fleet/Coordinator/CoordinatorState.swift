@@ -1,0 +1,180 @@
+/// The coordinator as a pure state machine: what arrives goes in as events, what is to be done comes out as actions.
+///
+/// It knows no socket, clock, file or tensor. It decides who is in the fleet, who computes what, which bytes go where, and
+/// whether something received is used. Anything may arrive at any time; whatever does not fit is reported and dropped.
+public struct CoordinatorState: Sendable {
+    /// What can happen to a coordinator.
+    public enum Event: Sendable, Equatable {
+        /// A control message came in.
+        case control(ControlMessage, from: SessionID)
+        /// A bulk message with intact checksums came in.
+        case bulk(BulkHeader, from: SessionID)
+        /// Something came in that cannot be read; `from` is nil when not even the sender is known.
+        case malformed(reason: String, from: SessionID?)
+        /// A frame in another version of the protocol came in.
+        case otherVersion(Int, from: SessionID)
+        /// A message to the session could not be delivered: its connection is gone.
+        case unreachable(SessionID)
+        /// Time has passed.
+        case tick
+        /// The work of `finishStep` is done and durable. `next` is nil when the training is complete.
+        case stepCommitted(next: StepPlan?)
+        /// The run is to end: preemption, or an error on the coordinator's side.
+        case stop(exitCode: Int32, text: String)
+    }
+
+    /// What the driver has to do, in this order.
+    public enum Action: Sendable, Equatable {
+        case send(ControlMessage, to: SessionID)
+        /// Send a chunk of the weights of the step: these bytes of them.
+        case sendWeights(step: Int, chunk: Int, bytes: Range<Int>, to: SessionID)
+        /// Send the bytes of a sample, in as many chunks as it takes.
+        case sendSample(id: Int, to: SessionID)
+        /// Copy the payload that came with the event into the session's gradient buffer.
+        case storeChunk(BulkHeader, from: SessionID)
+        /// The session's gradient buffer is complete: add it to the tree.
+        case mergeBlock(step: Int, block: SlotBlock, from: SessionID)
+        /// The session's gradient buffer is not needed.
+        case discardBlock(from: SessionID)
+        /// All slots are merged: update the weights, make the step durable, then say `stepCommitted`. Blocks by first slot.
+        case finishStep(step: Int, blocks: [LeaseTable.Finished])
+        /// Free everything held for the session.
+        case closeSession(SessionID)
+        case report(FleetEvent)
+        /// The end; nothing follows.
+        case finished(FleetExit)
+    }
+
+    enum Phase: Equatable { case gathering, running, finishing, ended }
+
+    struct Member {
+        let id: SessionID
+        let hello: Hello
+        var isReady = false
+        var isAttached = false
+        var lastHeard: Instant
+        var lastProgress: Instant
+        var slotsDone = 0
+        /// The step that the worker was told the plan of.
+        var planned: Int?
+        /// The next chunk of the weights of the current step.
+        var nextChunk = 0
+        var hasWeights = false
+        /// Payload bytes that may still be sent.
+        var credit: Int
+        var lease: (block: SlotBlock, since: Instant)?
+        var incoming: ChunkSet?
+        var digest: String?
+        /// Mean seconds for a slot of relative cost 1.
+        var secondsPerSlot: Double?
+    }
+
+    public let configuration: CoordinatorConfiguration
+    /// The step in progress.
+    public internal(set) var plan: StepPlan
+    var phase = Phase.gathering
+    /// Sessions in the order in which they joined.
+    var members: [Member] = []
+    var table: LeaseTable
+    var actions: [Action] = []
+    var lastHandled: Instant
+    var lastHeartbeat: Instant
+    /// Since when there have been too few workers.
+    var gatheringSince: Instant?
+
+    /// - Parameters:
+    ///   - plan: the first step to compute.
+    ///   - now: the time of the start.
+    public init(configuration: CoordinatorConfiguration, plan: StepPlan, now: Instant) {
+        precondition(
+            configuration.creditBytes >= configuration.chunkBytes && configuration.chunkBytes <= ControlMessage.largestChunk,
+            "chunks of \(configuration.chunkBytes) bytes do not fit a credit of \(configuration.creditBytes)")
+        precondition(
+            configuration.weightsBytes > 0 && configuration.gradientBytes > 0, "a model needs weights and gradients of some bytes")
+        self.configuration = configuration
+        self.plan = plan
+        table = LeaseTable(slots: plan.slots)
+        lastHandled = now
+        lastHeartbeat = now
+        gatheringSince = now
+    }
+
+    /// Sessions that the coordinator has taken in.
+    public var sessionCount: Int { members.count }
+    /// Sessions whose model is built.
+    public var readyCount: Int { members.count { $0.isReady } }
+    /// When the machine wants its next `tick`, unless something else happens before.
+    public var nextTick: Instant { lastHandled + configuration.timing.tick }
+
+    /// The transition function: takes in an event, changes the state, says what to do.
+    public mutating func handle(_ event: Event, now: Instant) -> [Action] {
+        guard phase != .ended else { return [] }
+        forgivePause(until: now)
+        switch event {
+        case .control(let message, let session): receive(message, from: session, now: now)
+        case .bulk(let header, let session): receive(header, from: session, now: now)
+        case .malformed(let reason, let session): malformed(reason, from: session)
+        case .otherVersion(let version, let session): refuse(version: version, session)
+        case .unreachable(let session): lose(session, reason: "connection lost")
+        case .tick: tick(now: now)
+        case .stepCommitted(let next): commit(next: next)
+        case .stop(let exitCode, let text): end(FleetExit(exitCode: exitCode, text: text))
+        }
+        advance(now: now)
+        defer { actions = [] }
+        return actions
+    }
+
+    // MARK: Ending
+
+    /// Tells everybody, and ends.
+    mutating func end(_ exit: FleetExit) {
+        guard phase != .ended else { return }
+        for member in members {
+            actions.append(.send(.bye(exitCode: exit.exitCode, text: exit.text), to: member.id))
+            actions.append(.closeSession(member.id))
+        }
+        members = []
+        phase = .ended
+        actions.append(.finished(exit))
+    }
+
+    private mutating func commit(next: StepPlan?) {
+        guard phase == .finishing else {
+            preconditionFailure("step \(plan.step) was committed but is not finished")
+        }
+        guard let next else { return end(FleetExit(exitCode: ExitCode.done, text: "training complete")) }
+        plan = next
+        table = LeaseTable(slots: next.slots)
+        for position in members.indices { members[position].forgetStep() }
+        phase = .running
+    }
+
+    // MARK: Helpers
+
+    func position(of session: SessionID) -> Int? { members.firstIndex { $0.id == session } }
+
+    mutating func report(_ event: FleetEvent) { actions.append(.report(event)) }
+    mutating func drop(_ reason: String, from session: SessionID?) { report(.dropped(session, reason: reason)) }
+}
+
+extension CoordinatorState.Member {
+    /// How long the worker should take for a block; nil when it has finished none yet.
+    func predictedTime(for block: SlotBlock, relativeCost: Double) -> Duration? {
+        secondsPerSlot.map { .seconds($0 * Double(block.count) * relativeCost) }
+    }
+
+    mutating func forgetStep() {
+        planned = nil
+        nextChunk = 0
+        hasWeights = false
+        forgetLease()
+    }
+
+    mutating func forgetLease() {
+        lease = nil
+        incoming = nil
+        digest = nil
+        slotsDone = 0
+    }
+}

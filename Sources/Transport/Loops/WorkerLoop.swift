@@ -1,0 +1,273 @@
+import Checksums
+import Fleet
+
+/// Runs a `WorkerState` over real sockets, on the thread that calls `run()`; that thread never computes.
+public final class WorkerLoop: @unchecked Sendable {
+    // Sendable: everything but `commands` belongs to the thread of `run()`.
+    private enum Command: Sendable {
+        case stop(reason: String)
+        case vanish
+    }
+
+    /// A socket, what it has not taken yet, and the socket that tells of its connection.
+    private struct Line {
+        let socket: Socket
+        let monitor: Socket
+        var outbox: [[Part]] = []
+
+        mutating func send(_ parts: [Part]) {
+            outbox.append(parts)
+            flush()
+        }
+
+        mutating func flush() {
+            var sent = 0
+            while sent < outbox.count, socket.send(outbox[sent]) == .sent { sent += 1 }
+            if sent > 0 { outbox.removeFirst(sent) }
+        }
+
+        func close() {
+            socket.endMonitor()
+            monitor.close()
+            socket.close()
+        }
+    }
+
+    private let commands = Mailbox<Command>()
+    private let address: String
+    private let host: Endpoint
+    private let delegate: any WorkerDelegate
+    private let compute: ComputeThread
+    private var context: Context?
+    private let hello: Hello
+    private let timing: FleetTiming
+    private var state: WorkerState
+    private var session: SessionID
+    private var control: Line?
+    private var bulk: Line?
+    private var end: FleetExit?
+    private var pool: BufferPool?
+    private var weights: (step: Int, buffer: BulkBuffer)?
+    private var samples: [Int: [UInt8]] = [:]
+    private var cancellation: ComputeThread.Cancellation?
+    private var gradient: BlockGradient?
+
+    /// - Parameters:
+    ///   - address: the coordinator's control address, `tcp://host:port`.
+    ///   - hello: who the worker is; `process` has to be random.
+    public init(
+        address: String, hello: Hello, timing: FleetTiming = FleetTiming(), delegate: any WorkerDelegate
+    ) throws(TransportError) {
+        let host = try Endpoint(address)
+        guard host.port != nil else { throw .badAddress(address, reason: "a worker needs the coordinator's port") }
+        self.address = address
+        self.host = host
+        self.hello = hello
+        self.timing = timing
+        self.delegate = delegate
+        context = try Context()
+        compute = ComputeThread(delegate: delegate)
+        state = WorkerState(hello: hello, address: address, timing: timing, now: .current)
+        session = hello.process
+    }
+
+    deinit { compute.post(.end) }
+
+    /// Ends the worker from any thread: its block goes to another worker, `run()` returns exit code 0.
+    public func requestStop(reason: String) { commands.post(.stop(reason: reason)) }
+
+    /// Ends `run()` without telling anybody, as a crash would.
+    package func vanish() { commands.post(.vanish) }
+
+    /// Works until the end; call it once.
+    public func run() -> FleetExit {
+        state = WorkerState(hello: hello, address: address, timing: timing, now: .current)
+        while end == nil {
+            if Instant.current >= state.nextTick { handle(.tick) }
+            var poller = Poller()
+            poller.watch(fileDescriptor: commands.fileDescriptor)
+            poller.watch(fileDescriptor: compute.results.fileDescriptor)
+            var isWaitingToSend = false
+            for line in [control, bulk].compactMap({ $0 }) {
+                poller.watch(line.socket)
+                poller.watch(line.monitor)
+                isWaitingToSend = isWaitingToSend || !line.outbox.isEmpty
+            }
+            let untilTick = Instant.current.duration(to: state.nextTick)
+            poller.wait(atMost: isWaitingToSend ? min(untilTick, .milliseconds(5)) : untilTick)
+            for command in commands.drain() {
+                switch command {
+                case .stop(let reason): handle(.stop(reason: reason))
+                case .vanish:
+                    control?.socket.dropUnsent()
+                    bulk?.socket.dropUnsent()
+                    end = FleetExit(exitCode: ExitCode.software, text: "vanished")
+                }
+            }
+            for result in compute.results.drain() where end == nil { take(result) }
+            control?.flush()
+            bulk?.flush()
+            receiveControl()
+            receiveBulk()
+            let ends = [control, bulk].compactMap { $0?.monitor.connectionEnd() }
+            if let reason = ends.first {
+                // What came before the break is still good, a bye above all.
+                receiveControl()
+                handle(.disconnected(reason: reason))
+            }
+        }
+        cancellation?.cancel()
+        closeLines()
+        // Waits until the last message is on its way.
+        context = nil
+        compute.post(.end)
+        return end ?? FleetExit(exitCode: ExitCode.done, text: "")
+    }
+
+    // MARK: Receiving
+
+    private func receiveControl() {
+        for _ in 0..<64 {
+            guard end == nil, let line = control, let frames = line.socket.receive() else { return }
+            guard frames.count == 1 else {
+                handle(.malformed(reason: "control message of \(frames.count) frames"))
+                continue
+            }
+            do {
+                handle(.control(try ControlCodec.decode(frames[0])))
+            } catch {
+                if case .otherVersion(let version) = error {
+                    handle(.otherVersion(version))
+                } else {
+                    handle(.malformed(reason: error.description))
+                }
+            }
+        }
+    }
+
+    private func receiveBulk() {
+        for _ in 0..<32 {
+            guard end == nil, let line = bulk, let frames = line.socket.receive() else { return }
+            guard frames.count == 2 else {
+                handle(.malformed(reason: "bulk message of \(frames.count) frames"))
+                continue
+            }
+            do {
+                handle(.bulk(try BulkHeaderCodec.decode(frames[0], payload: frames[1])), payload: frames[1])
+            } catch {
+                handle(.malformed(reason: error.description))
+            }
+        }
+    }
+
+    private func take(_ result: ComputeThread.Result) {
+        switch result {
+        case .joined: handle(.modelReady)
+        case .joinFailed(let exit): handle(.modelRefused(exitCode: exit.exitCode, text: exit.text))
+        case .progress(let step, let block, let slotsDone): handle(.progress(step: step, block: block, slotsDone: slotsDone))
+        case .computed(let step, let block, let computed, let token):
+            guard token === cancellation, !token.isCancelled else { return }
+            gradient = computed
+            handle(
+                .blockComputed(step: step, block: block, digest: computed.digest, bytes: computed.payload.bytes.count))
+        case .failed(let exit): handle(.failed(exitCode: exit.exitCode, text: exit.text))
+        }
+    }
+
+    // MARK: Acting
+
+    private func handle(_ event: WorkerState.Event, payload: Frame? = nil) {
+        var events = [event]
+        while end == nil, !events.isEmpty {
+            for action in state.handle(events.removeFirst(), now: .current) {
+                do {
+                    if let followUp = try perform(action, payload: payload) { events.append(followUp) }
+                } catch {
+                    let exit = FleetExit(error)
+                    events = [.failed(exitCode: exit.exitCode, text: exit.text)]
+                    break
+                }
+            }
+        }
+    }
+
+    /// Does what the state machine asks for; returns the event that follows from it.
+    private func perform(_ action: WorkerState.Action, payload: Frame?) throws -> WorkerState.Event? {
+        switch action {
+        case .open(let session):
+            self.session = session
+            guard let context else { return nil }
+            let (socket, monitor) = try Socket.dealer(.control, in: context, session: session, connect: address)
+            control = Line(socket: socket, monitor: monitor)
+        case .openBulk(let port, let attach):
+            guard let context else { return nil }
+            let (socket, monitor) = try Socket.dealer(
+                .bulk, in: context, session: session, connect: host.address(port: port))
+            bulk = Line(socket: socket, monitor: monitor)
+            bulk?.send([.bytes(BulkHeaderCodec.encode(attach)), .bytes([])])
+        case .close:
+            closeLines()
+        case .send(let message):
+            control?.send([.bytes(ControlCodec.encode(message))])
+        case .buildModel(let welcome):
+            pool = BufferPool(count: welcome.weightsBytes)
+            weights = nil
+            compute.post(.join(welcome))
+        case .checkPlan(let plan):
+            if let difference = plan.difference(from: try delegate.plan(step: plan.step)) {
+                return .planRefused(
+                    text: """
+                        the plan of step \(plan.step) differs from the coordinator's: \(difference); \
+                        run the same build with the same configuration and dataset on both
+                        """)
+            }
+        case .storeWeights(let header):
+            guard let payload else { preconditionFailure("weights to store without message") }
+            if weights?.step != header.step, let buffer = pool?.take() { weights = (header.step, buffer) }
+            payload.withBytes { weights?.buffer.copy($0, to: header.offset) }
+        case .storeSample(let header, let isComplete):
+            guard let payload else { preconditionFailure("a sample to store without message") }
+            payload.withBytes {
+                samples[header.index, default: Array(repeating: 0, count: header.totalBytes)]
+                    .replaceSubrange(header.offset..<header.offset + $0.count, with: $0)
+            }
+            if isComplete, let bytes = samples.removeValue(forKey: header.index) {
+                try delegate.store(sample: header.index, bytes: bytes)
+            }
+        case .prepare(let step, let block):
+            samples = [:]
+            let missing = try delegate.missingSamples(step: step, block: block)
+            return missing.isEmpty
+                ? .prepared(step: step, block: block) : .samplesMissing(step: step, block: block, ids: missing)
+        case .compute(let step, let block):
+            guard let weights, weights.step == step else { preconditionFailure("\(block) to compute without weights of step \(step)") }
+            let token = ComputeThread.Cancellation()
+            cancellation = token
+            compute.post(.compute(step: step, block: block, weights: weights.buffer, token))
+        case .cancel:
+            cancellation?.cancel()
+        case .sendGradient(let header):
+            guard let gradient else { preconditionFailure("a gradient to send that is not there") }
+            let part = gradient.payload.part(header.offset..<header.offset + header.payloadBytes)
+            var header = header
+            header.payloadChecksum = CRC32C.checksum(part.bytes)
+            bulk?.send([.bytes(BulkHeaderCodec.encode(header)), .payload(part)])
+        case .releaseGradient:
+            gradient = nil
+        case .report(let event):
+            delegate.report(event)
+        case .finished(let exit):
+            end = exit
+        }
+        return nil
+    }
+
+    private func closeLines() {
+        control?.close()
+        bulk?.close()
+        control = nil
+        bulk = nil
+        samples = [:]
+        weights = nil
+    }
+}

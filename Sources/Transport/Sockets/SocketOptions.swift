@@ -1,0 +1,89 @@
+import Fleet
+internal import CZeroMQ
+
+/// How the four sockets of the protocol are set up. Everything is set before binding or connecting, as ZeroMQ demands.
+extension Socket {
+    /// How long what was sent may still leave after closing, in milliseconds.
+    private static let linger = 2000
+    /// The largest control message, in bytes, without its version byte.
+    static let largestControl = 1 << 20
+
+    private func setCommon(largestFrame: Int, highWater: Int) {
+        set(ZMQ_LINGER, to: Socket.linger)
+        set(ZMQ_MAXMSGSIZE, to: largestFrame)
+        set(ZMQ_SNDHWM, to: highWater)
+        set(ZMQ_RCVHWM, to: highWater)
+        set(ZMQ_HANDSHAKE_IVL, to: 5000)
+        set(ZMQ_TCP_KEEPALIVE, to: 1)
+        set(ZMQ_TCP_KEEPALIVE_IDLE, to: 10)
+        set(ZMQ_TCP_KEEPALIVE_INTVL, to: 5)
+        set(ZMQ_TCP_KEEPALIVE_CNT, to: 3)
+        set(ZMQ_TCP_MAXRT, to: 20000)
+    }
+
+    /// The largest frame and the most frames waiting, by socket. Bulk chunks are large, so few of them may wait.
+    private func setLimits(_ kind: Channel) {
+        switch kind {
+        case .control: setCommon(largestFrame: Socket.largestControl + 1, highWater: 1000)
+        case .bulk: setCommon(largestFrame: ControlMessage.largestChunk, highWater: 64)
+        }
+    }
+
+    enum Channel: String { case control, bulk }
+
+    /// The coordinator's end.
+    static func router(_ channel: Channel, in context: Context, bind address: String) throws(TransportError) -> Socket {
+        let socket = try Socket(.router, in: context)
+        socket.setLimits(channel)
+        // An unknown peer is an error and not silence; a known one cannot be pushed aside by another of the same name.
+        socket.set(ZMQ_ROUTER_MANDATORY, to: 1)
+        socket.set(ZMQ_ROUTER_HANDOVER, to: 0)
+        socket.set(ZMQ_BACKLOG, to: 1024)
+        try socket.bind(to: address)
+        return socket
+    }
+
+    /// A worker's end. It never reconnects by itself: after a break the state machine starts a session under a new id.
+    static func dealer(
+        _ channel: Channel, in context: Context, session: SessionID, connect address: String
+    ) throws(TransportError) -> (socket: Socket, monitor: Socket) {
+        let socket = try Socket(.dealer, in: context)
+        socket.setLimits(channel)
+        socket.setRoutingID(session.routingID)
+        socket.set(ZMQ_IMMEDIATE, to: 1)
+        socket.set(ZMQ_RECONNECT_IVL, to: -1)
+        socket.set(ZMQ_CONNECT_TIMEOUT, to: 5000)
+        let name = "inproc://monitor-\(channel.rawValue)-\(session)"
+        socket.monitor(
+            at: name,
+            events: ZMQ_EVENT_CLOSED | ZMQ_EVENT_DISCONNECTED | ZMQ_EVENT_HANDSHAKE_FAILED_NO_DETAIL
+                | ZMQ_EVENT_HANDSHAKE_FAILED_PROTOCOL | ZMQ_EVENT_HANDSHAKE_FAILED_AUTH)
+        let monitor = try Socket(.pair, in: context)
+        monitor.set(ZMQ_LINGER, to: 0)
+        try monitor.connect(to: name)
+        try socket.connect(to: address)
+        return (socket, monitor)
+    }
+
+    /// What a monitor socket has to say: why the connection is gone; nil when it has nothing to say.
+    func connectionEnd() -> String? {
+        guard let frame = receive()?.first else { return nil }
+        let event = frame.withBytes { $0.count >= 2 ? Int32($0.loadUnaligned(as: UInt16.self)) : 0 }
+        switch event {
+        case ZMQ_EVENT_CLOSED: return "connection refused or timed out"
+        case ZMQ_EVENT_DISCONNECTED: return "connection lost"
+        default: return "handshake failed"
+        }
+    }
+}
+
+extension SessionID {
+    /// The session as a ZeroMQ routing id: its 32 hexadecimal digits (raw bytes may not begin with zero).
+    var routingID: [UInt8] { Array(description.utf8) }
+
+    /// Reads a routing id.
+    init?(routingID bytes: UnsafeRawBufferPointer) {
+        guard bytes.count == 32 else { return nil }
+        self.init(String(decoding: bytes, as: UTF8.self))
+    }
+}
