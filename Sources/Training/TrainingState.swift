@@ -52,7 +52,7 @@ public struct TrainingState {
         return Checkpoint(
             step: step,
             attributes: [
-                "step": .integer(step), "epoch": .integer(facts.epoch), "optimizer_step": .integer(optimizer.step),
+                "epoch": .integer(facts.epoch), "optimizer_step": .integer(optimizer.step),
                 "config": .string(facts.configuration.yaml), "seed": .integer(facts.configuration.seed),
                 "run_id": .string(facts.runID), "dataset_fingerprint": .string(facts.datasetFingerprint),
                 "sample_count": .integer(facts.sampleCount), "numeric_class": .string(facts.numericClass),

@@ -34,8 +34,8 @@ struct CoordinatorCommand: ParsableCommand {
     @Option(help: ArgumentHelp("ImageNet-layout folder of the training images.", valueName: "dir"))
     var data: String
 
-    @Option(help: ArgumentHelp("Folder of the run: journal, metrics, checkpoints. Made if absent, continued if it holds a run.", valueName: "dir"))
-    var run: String
+    @Option(name: .customLong("run"), help: ArgumentHelp("Folder of the run: journal, metrics, checkpoints. Made if absent, continued if it holds a run.", valueName: "dir"))
+    var runDirectory: String
 
     @Option(help: ArgumentHelp("Address for workers; bulk data use the next port. Port * takes a free one (written to DIR/endpoint).", valueName: "address"))
     var listen = "tcp://127.0.0.1:7700"
@@ -70,7 +70,7 @@ struct CoordinatorCommand: ParsableCommand {
             default: .file(resume)
             }
         let options = CoordinatorOptions(
-            data: data, run: run, listen: listen, resume: start, minimumWorkers: minWorkers, threads: threads, gatherSeconds: gatherSeconds)
+            data: data, run: runDirectory, listen: listen, resume: start, minimumWorkers: minWorkers, threads: threads, gatherSeconds: gatherSeconds)
         let coordinator = try CoordinatorRun(
             configuration: configuration, options: options, progress: .standardError())
         let signals = TerminationSignals { times in

@@ -55,8 +55,8 @@ struct WorkerCommand: ParsableCommand {
         logger.logLevel = logLevel
         let folder = try data.map { try ImageFolder(root: $0, split: "train") }
         let fingerprint = try folder?.fingerprint()
-        let worker = WorkerRun(folder: folder, threads: threads) { [logger] event in
-            event.isRoutine ? logger.debug("\(event)") : logger.info("\(event)")
+        let worker = WorkerRun(folder: folder, threads: threads) { [logger] text, isRoutine in
+            logger.log(level: isRoutine ? .debug : .info, "\(text)")
         }
         var timing = FleetTiming()
         timing.orphanTimeout = .seconds(orphanSeconds)
@@ -77,13 +77,3 @@ struct WorkerCommand: ParsableCommand {
 }
 
 extension Logger.Level: @retroactive ExpressibleByArgument {}
-
-extension WorkerEvent {
-    /// Happens many times a step.
-    var isRoutine: Bool {
-        switch self {
-        case .leased, .finishedBlock, .cancelled, .dropped: true
-        default: false
-        }
-    }
-}

@@ -70,7 +70,7 @@ public final class CoordinatorRun: @unchecked Sendable {
         weightBuffers = BufferPool(count: task.layout.count * MemoryLayout<Float>.stride)
         report = try RunReport(run: directory, plan: plan, progress: progress, firstStep: start.state.step)
         let report = report
-        writer = CheckpointWriter(store: store) { report.checkpoint($0) }
+        writer = CheckpointWriter(store: store) { step, result in report.checkpoint(step, result) }
         for note in start.notes { report.event(note) }
     }
 

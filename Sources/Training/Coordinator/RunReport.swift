@@ -66,7 +66,7 @@ final class RunReport: Sendable {
     }
 
     /// A checkpoint was written, or could not be.
-    func checkpoint(_ result: Result<PublishedCheckpoint, any Error>) {
+    func checkpoint(_ step: Int, _ result: Result<PublishedCheckpoint, any Error>) {
         switch result {
         case .success(let published):
             state.withLock {
@@ -76,7 +76,7 @@ final class RunReport: Sendable {
             event("checkpoint \(published.file) (\(published.bytes / 1_000_000) MB)")
         case .failure(let error):
             state.withLock { $0.lastCheckpointFailure = "\(error)" }
-            event("checkpoint not written, training goes on: \(error)")
+            event("checkpoint of step \(step) not written: \(error)")
         }
     }
 

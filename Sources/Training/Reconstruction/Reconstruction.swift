@@ -117,7 +117,10 @@ public struct Reconstruction {
         let size = transform.size
         let count = transform.elementCount
         func picture(_ tensor: Tensor) -> RGBImage {
-            ImageTransform.image(from: Array(tensor.elements[(image * count)..<((image + 1) * count)]), width: size, height: size)
+            tensor.withElements { elements in
+                ImageTransform.image(
+                    from: UnsafeBufferPointer(rebasing: elements[(image * count)..<((image + 1) * count)]), width: size, height: size)
+            }
         }
         let grid = checkpoint.configuration.tokenizer.grid
         let owners = pass.owners[(image * grid * grid)..<((image + 1) * grid * grid)].map(Int.init)

@@ -8,6 +8,9 @@ import Transport
 
 /// A worker's part of a run: turns (weights, block of slots) into the block's gradient sum. It keeps nothing that another worker could miss.
 public final class WorkerRun: WorkerDelegate {
+    /// Takes a line for the log, and whether it is one of many a step.
+    public typealias Log = @Sendable (_ text: String, _ isRoutine: Bool) -> Void
+
     /// What belongs to the run that the worker has joined.
     private struct Joined: Sendable {
         let task: TokenizerTask
@@ -15,7 +18,7 @@ public final class WorkerRun: WorkerDelegate {
     }
 
     private let folder: ImageFolder?
-    private let log: @Sendable (String) -> Void
+    private let log: Log
     private let joined = Mutex<Joined?>(nil)
     /// Encoded images from the coordinator.
     private let samples = Mutex<[Int: [UInt8]]>([:])
@@ -27,7 +30,7 @@ public final class WorkerRun: WorkerDelegate {
     ///   - folder: the worker's own copy of the dataset; nil to get the images from the coordinator.
     ///   - threads: threads that compute.
     ///   - log: where events go.
-    public init(folder: ImageFolder?, threads: Int, log: @escaping @Sendable (String) -> Void) {
+    public init(folder: ImageFolder?, threads: Int, log: @escaping Log) {
         self.folder = folder
         pool = ThreadPool(threads: threads)
         self.log = log
@@ -44,7 +47,7 @@ public final class WorkerRun: WorkerDelegate {
         joined.withLock { $0 = Joined(task: task, plan: TrainingPlan(configuration: configuration, sampleCount: welcome.sampleCount)) }
         samples.withLock { $0 = [:] }
         buffers.withLock { $0 = BufferPool(count: welcome.gradientBytes) }
-        log("joined run \(welcome.runID) (generation \(welcome.generation)): \(task.layout.count) parameters")
+        log("joined run \(welcome.runID) (generation \(welcome.generation)): \(task.layout.count) parameters", false)
     }
 
     private func run() -> Joined {
@@ -105,5 +108,11 @@ public final class WorkerRun: WorkerDelegate {
         return ("sample \(id) of the coordinator's dataset", bytes)
     }
 
-    public func report(_ event: WorkerEvent) { log("\(event)") }
+    public func report(_ event: WorkerEvent) {
+        switch event {
+        case .leased, .finishedBlock, .cancelled, .dropped, .joined: log("\(event)", true)
+        case .connecting(_, _, let attempt): log("\(event)", attempt > 1)
+        case .orphaned: log("\(event)", false)
+        }
+    }
 }

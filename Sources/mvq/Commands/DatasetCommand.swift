@@ -50,7 +50,7 @@ struct DatasetCommand: ParsableCommand {
             let counter = ProgressCounter("reading images")
             let report = try DatasetReport(inspecting: directory, decode: !headersOnly) { counter.update($0, of: $1) }
             counter.finish()
-            print(json ? try report.json() : report.text)
+            print(json ? report.json() : report.text)
             if !report.isSound { throw ArgumentParser.ExitCode(65) }
         }
     }
