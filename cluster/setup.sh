@@ -48,8 +48,14 @@ require_packages() {
 # build ARGUMENT...: swift build -c release, quiet unless it fails.
 build() {
     say "building (the first time takes two to three minutes)"
-    local log
+    local log attempt
     log=$(mktemp)
+    # Fetching the three Swift packages may fail for a moment, as anything that is fetched; what was fetched stays.
+    for attempt in 1 2 3 4; do
+        if (cd "$project" && swift package resolve) >"$log" 2>&1; then break; fi
+        [ "$attempt" -lt 4 ] || { grep -E 'error|fatal' "$log" >&2; rm -f "$log"; fail "the Swift packages could not be fetched" 69; }
+        sleep 1
+    done
     if [ -t 1 ]; then
         (cd "$project" && swift build -c release "$@" 2>&1 | tee "$log" | while IFS= read -r line; do printf '\r\033[K%.*s' "$(($(tput cols 2>/dev/null || echo 80) - 1))" "$line"; done; printf '\r\033[K'; exit "${PIPESTATUS[0]}") ||
             { grep -E 'error|warning' "$log" >&2; rm -f "$log"; fail "the build failed"; }
