@@ -43,11 +43,12 @@ run=${run:-$project/runs/local-$(date +%Y%m%d-%H%M%S)}
 threads=$(($(nproc) / workers))
 [ "$threads" -ge 1 ] || threads=1
 
-children=()
+children=() coordinator= interrupted=
 # end: stops whatever still runs, politely first.
 end() {
     trap - EXIT INT TERM HUP
-    [ ${#children[@]} -eq 0 ] || kill -TERM "${children[@]}" 2>/dev/null || true
+    local child
+    for child in "${children[@]}"; do kill -TERM "$child" 2>/dev/null || true; done
     for child in "${children[@]}"; do
         for _ in $(seq 100); do kill -0 "$child" 2>/dev/null || break; sleep 0.1; done
         kill -KILL "$child" 2>/dev/null || true
@@ -55,7 +56,8 @@ end() {
     wait 2>/dev/null || true
 }
 trap end EXIT
-trap 'end; exit 130' INT TERM HUP
+# Ctrl-C: the coordinator writes a checkpoint and tells the workers; everything else follows from its end.
+trap 'interrupted=1; [ -z "$coordinator" ] && exit 130; kill -TERM "$coordinator" 2>/dev/null || true' INT TERM HUP
 
 mkdir -p "$run"
 rm -f "$run/endpoint"
@@ -74,8 +76,11 @@ if [ -s "$run/endpoint" ]; then
     done
     say "$workers workers of $threads threads each; their logs: $run/worker-*.log"
 fi
-code=0
-wait "$coordinator" || code=$?
+while :; do
+    interrupted= code=0
+    wait "$coordinator" || code=$?
+    [ -n "$interrupted" ] || break
+done
 if [ "$code" = 75 ]; then say "stopped; to continue: cluster/local.sh --run $run --data $data --steps $steps --workers $workers"; fi
 [ "$code" = 0 ] || exit "$code"
 
