@@ -28,12 +28,22 @@ package struct Convolution: Sendable {
         g.kernelHeight == 1 && g.kernelWidth == 1 && g.stride == 1 && g.padding == 0
     }
 
+    /// The 3×3 stride-1 convolution of a map by Winograd's algorithm, where that is faster.
+    private func winograd(_ g: ConvolutionGeometry, map: Shape, outputs: Int, padding: Int) -> WinogradConvolution? {
+        guard stride == 1, g.kernelHeight == 3, g.kernelWidth == 3, (0...2).contains(padding) else { return nil }
+        let winograd = WinogradConvolution(map: map, outputs: outputs, padding: padding)
+        return winograd.isWorthwhile ? winograd : nil
+    }
+
     /// y `[B, H', W', outputs]` of x `[B, H, W, C]` with weight `[outputs, kh, kw, C]` and bias `[outputs]`.
     package func forward(_ x: Tensor, weight: Tensor, bias: Tensor?, pool: ThreadPool) -> Tensor {
         let g = geometry(x.shape, weight.shape)
         let outputs = weight.shape[0]
         if Convolution.isPointwise(g) {
             return x.linear(weight: weight.reshaped([outputs, g.channels]), bias: bias, pool: pool)
+        }
+        if let winograd = winograd(g, map: x.shape, outputs: outputs, padding: padding) {
+            return winograd.forward(x, weight: weight, bias: bias, pool: pool)
         }
         let pixels = g.outputHeight * g.outputWidth
         let out = Tensor(uninitialised: [x.shape[0], g.outputHeight, g.outputWidth, outputs])
@@ -60,6 +70,9 @@ package struct Convolution: Sendable {
         let outputs = weight.shape[0]
         if Convolution.isPointwise(g) {
             return dy.linearInputGradient(weight: weight.reshaped([outputs, g.channels]), pool: pool).reshaped(shape)
+        }
+        if let winograd = winograd(g, map: dy.shape, outputs: g.channels, padding: 2 - padding) {
+            return winograd.forward(dy, weight: weight, turned: true, bias: nil, pool: pool)
         }
         if stride == 1, g.kernelHeight == g.kernelWidth, padding < g.kernelHeight {
             // A convolution of dy with the kernel turned by 180° and its channel axes exchanged.
@@ -91,6 +104,10 @@ package struct Convolution: Sendable {
         let outputs = sink.shape[0]
         if Convolution.isPointwise(g) {
             dy.linearWeightGradient(input: x, into: sink.reshaped([outputs, g.channels]), beta: beta, pool: pool)
+            return
+        }
+        if let winograd = winograd(g, map: x.shape, outputs: outputs, padding: padding) {
+            winograd.weightGradient(dy, input: x, into: sink, beta: beta, pool: pool)
             return
         }
         let pixels = g.outputHeight * g.outputWidth

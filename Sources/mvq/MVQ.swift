@@ -14,5 +14,5 @@ struct MVQ: ParsableCommand {
         abstract: "Datasets, reconstruction and checkpoints of MergeVQ.",
         discussion: "Training itself is mvq-coordinator (one) and mvq-worker (any number).",
         version: BuildVersion.current,
-        subcommands: [DatasetCommand.self, ReconstructCommand.self, InspectCommand.self])
+        subcommands: [DatasetCommand.self, ReconstructCommand.self, InspectCommand.self, BenchCommand.self])
 }

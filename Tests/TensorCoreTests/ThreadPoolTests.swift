@@ -24,11 +24,11 @@ import Testing
             let philox = Philox(seed: 1, domain: key)
             return Tensor((0..<shape.count).map { Float(philox.uniform(draw: $0)) - 0.5 }, shape)
         }
-        let x = random([3, 20, 24, 16], "x")
+        let x = random([3, 20, 24, 48], "x")
         let dy = random([3, 20, 24, 32], "dy")
-        let weight = random([32, 3, 3, 16], "w")
+        let weight = random([32, 3, 3, 48], "w")
         let tokens = random([2, 70, 96], "tokens")
-        let gain = random([16], "gain")
+        let gain = random([48], "gain")
         func results(_ threads: Int) -> [[Float]] {
             let pool = ThreadPool(threads: threads)
             let convolution = Convolution(stride: 1, padding: 1)

@@ -1,0 +1,8 @@
+import ArgumentParser
+
+/// `mvq bench`.
+struct BenchCommand: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "bench", abstract: "Measures this machine: training steps, operations.",
+        subcommands: [BenchStep.self, BenchOps.self])
+}
