@@ -35,7 +35,7 @@ struct WinogradConvolution {
 
     /// Whether it pays: wide enough channels for the products, and enough tiles for the transform of the weights.
     var isWorthwhile: Bool {
-        inputs >= 32 && outputs >= 32 && tiles * 4 >= min(inputs, outputs) && tiles >= 32
+        inputs >= 16 && outputs >= 16 && tiles >= 16
     }
 
     /// y of x with weight `[outputs, 3, 3, inputs]`; with `turned`, weight is `[inputs, 3, 3, outputs]` and used as the data gradient needs it.
