@@ -122,24 +122,25 @@ package func depthwise3x3(
     }
 }
 
-/// Adds one image's share to `weightGradient [9, channels]` of the depthwise convolution.
+/// Adds one image's share to columns `range` of `weightGradient [9, channels]` of the depthwise convolution.
 @inline(never)
 package func depthwise3x3WeightGradient(
-    _ map: UnsafePointer<Float>, gradient: UnsafePointer<Float>, height: Int, width: Int, channels: Int,
+    _ map: UnsafePointer<Float>, gradient: UnsafePointer<Float>, height: Int, width: Int, channels: Int, range: Range<Int>,
     into weightGradient: UnsafeMutablePointer<Float>
 ) {
+    let count = range.count
     for ky in 0..<3 {
         for kx in 0..<3 {
-            let tap = weightGradient + (ky &* 3 &+ kx) &* channels
+            let tap = weightGradient + ((ky &* 3 &+ kx) &* channels &+ range.lowerBound)
             for y in 0..<height {
                 let sy = y &+ ky &- 1
                 if sy < 0 || sy >= height { continue }
                 for x in 0..<width {
                     let sx = x &+ kx &- 1
                     if sx < 0 || sx >= width { continue }
-                    let source = map + (sy &* width &+ sx) &* channels
-                    let dy = gradient + (y &* width &+ x) &* channels
-                    for c in 0..<channels { tap[c] = relaxed_multiply_add(source[c], dy[c], tap[c]) }
+                    let source = map + ((sy &* width &+ sx) &* channels &+ range.lowerBound)
+                    let dy = gradient + ((y &* width &+ x) &* channels &+ range.lowerBound)
+                    for c in 0..<count { tap[c] = relaxed_multiply_add(source[c], dy[c], tap[c]) }
                 }
             }
         }

@@ -66,3 +66,14 @@ package func multiplyRows(
         for c in 0..<columns { out[offset &+ c] = x[offset &+ c] * gain[c] }
     }
 }
+
+/// out = factor · sign(a − b), zero where they are equal.
+@inline(never)
+package func signOfDifferences(
+    _ a: UnsafePointer<Float>, _ b: UnsafePointer<Float>, times factor: Float, into out: UnsafeMutablePointer<Float>, count: Int
+) {
+    for i in 0..<count {
+        let difference = a[i] - b[i]
+        out[i] = difference > 0 ? factor : (difference < 0 ? -factor : 0)
+    }
+}

@@ -59,13 +59,13 @@ package func normaliseChannels(
     }
 }
 
-/// First backward pass: `dy` becomes the gradient before the SiLU, and Σ dy and Σ dy·x̂ per channel are added (double over blocks of 64 rows);
+/// First backward pass: `d` gets the gradient before the SiLU, and Σ d and Σ d·x̂ per channel are added (double over blocks of 64 rows);
 /// x̂ = (x − center)·inverse.
 @inline(never)
 package func groupNormGradientSums(
     _ x: UnsafePointer<Float>, factor: UnsafePointer<Float>, offset: UnsafePointer<Float>, silu: Bool,
-    center: UnsafePointer<Float>, inverse: UnsafePointer<Float>, gradient dy: UnsafeMutablePointer<Float>,
-    rows: Int, channels: Int, scratch: UnsafeMutablePointer<Float>,
+    center: UnsafePointer<Float>, inverse: UnsafePointer<Float>, gradient dy: UnsafePointer<Float>,
+    into out: UnsafeMutablePointer<Float>, rows: Int, channels: Int, scratch: UnsafeMutablePointer<Float>,
     sums: UnsafeMutablePointer<Double>, projections: UnsafeMutablePointer<Double>
 ) {
     let partialSum = scratch
@@ -79,11 +79,14 @@ package func groupNormGradientSums(
         }
         for r in start..<(start &+ length) {
             let row = x + r &* channels
-            let d = dy + r &* channels
+            let d = out + r &* channels
+            let source = dy + r &* channels
             if silu {
                 for c in 0..<channels {
-                    d[c] *= siluDerivative(relaxed_multiply_add(row[c], factor[c], offset[c]))
+                    d[c] = source[c] * siluDerivative(relaxed_multiply_add(row[c], factor[c], offset[c]))
                 }
+            } else {
+                for c in 0..<channels { d[c] = source[c] }
             }
             for c in 0..<channels {
                 partialSum[c] += d[c]

@@ -161,27 +161,30 @@ extension Tensor {
         precondition(shape.rank == 4 && weight.count == 9 * shape[3], "depthwise convolution of \(shape) with \(weight.shape)")
         let out = Tensor(uninitialised: shape)
         let image = shape[1] * shape[2] * shape[3]
-        pool.parallel(shape[0]) { index in
+        let lines = 4
+        let blocks = (shape[1] + lines - 1) / lines
+        pool.parallel(shape[0] * blocks) { unit in
+            let index = unit / blocks
+            let first = unit % blocks * lines
             depthwise3x3(
-                pointer + index * image, weight: weight.pointer, bias: bias?.pointer, flipped: flipped,
-                height: shape[1], width: shape[2], channels: shape[3], lines: 0..<shape[1], into: out.pointer + index * image)
+                pointer + index * image, weight: weight.pointer, bias: bias?.pointer, flipped: flipped, height: shape[1], width: shape[2],
+                channels: shape[3], lines: first..<min(shape[1], first + lines), into: out.pointer + index * image)
         }
         return out
     }
 
-    /// dW (+)= of `depthwise`; self is dy. One partial sum an image, added in order.
+    /// dW (+)= of `depthwise`; self is dy. Every block of channels is summed over images and pixels in order.
     package func depthwiseWeightGradient(input: Tensor, into sink: Tensor, beta: Float, pool: ThreadPool) {
         let image = shape[1] * shape[2] * shape[3]
-        let size = 9 * shape[3]
+        let channels = shape[3]
+        let block = 64
         if beta == 0 { sink.fillInPlace(0) }
-        Storage.withScratch(shape[0] * size) { partial in
-            partial.update(repeating: 0, count: shape[0] * size)
-            pool.parallel(shape[0]) { index in
+        pool.parallel((channels + block - 1) / block) { index in
+            for number in 0..<shape[0] {
                 depthwise3x3WeightGradient(
-                    input.pointer + index * image, gradient: pointer + index * image, height: shape[1], width: shape[2],
-                    channels: shape[3], into: partial + index * size)
+                    input.pointer + number * image, gradient: pointer + number * image, height: shape[1], width: shape[2],
+                    channels: channels, range: (index * block)..<min(channels, (index + 1) * block), into: sink.pointer)
             }
-            for index in 0..<shape[0] { accumulate(partial + index * size, into: sink.pointer, count: size) }
         }
     }
 
@@ -191,11 +194,11 @@ extension Tensor {
         let channels = inverse ? shape[3] : shape[3] / 4
         precondition(inverse ? shape[1] % 2 == 0 && shape[2] % 2 == 0 : shape[3] % 4 == 0, "depth to space of \(shape)")
         let out = Tensor(uninitialised: inverse ? [shape[0], height, width, 4 * channels] : [shape[0], 2 * height, 2 * width, channels])
-        let image = shape[1] * shape[2] * shape[3]
-        pool.parallel(shape[0]) { index in
+        // A line of the deep map is two lines of the wide one, contiguous in both.
+        let line = width * 4 * channels
+        pool.parallel(shape[0] * height) { index in
             Kernels.depthToSpace(
-                pointer + index * image, height: height, width: width, channels: channels, inverse: inverse,
-                into: out.pointer + index * image)
+                pointer + index * line, height: 1, width: width, channels: channels, inverse: inverse, into: out.pointer + index * line)
         }
         return out
     }

@@ -43,7 +43,7 @@ import Testing
                 convolution.forward(x, weight: weight, bias: nil, pool: pool).elements,
                 convolution.inputGradient(dy, weight: weight, shape: x.shape, pool: pool).elements,
                 weightGradient.elements, sums.elements, out.elements,
-                x.groupNorm(groups: 4, gain: gain, bias: gain, epsilon: 1e-6, silu: true, pool: pool).0.elements,
+                GroupNormalisation(shape: x.shape, groups: 4, epsilon: 1e-6, silu: true).forward(x, gain: gain, bias: gain, pool: pool).0.elements,
                 [Float(dy.sumOfSquares(pool: pool))],
             ]
         }

@@ -9,18 +9,24 @@ extension Variable {
     /// mean |x − target| over all elements: the L1 reconstruction loss (spec 5).
     public func meanAbsoluteError(to target: Tensor) -> Variable {
         precondition(target.count == value.count, "L1 of \(shape) and \(target.shape)")
-        var total = 0.0
-        for start in stride(from: 0, to: value.count, by: 4096) {
-            total += Double(
-                sumOfAbsoluteDifferences(value.pointer + start, target.pointer + start, count: min(4096, value.count - start)))
+        let block = 4096
+        let blocks = (value.count + block - 1) / block
+        let partial = Tensor(uninitialised: [blocks])
+        pool.parallel(blocks) { index in
+            let start = index * block
+            partial.pointer[index] = sumOfAbsoluteDifferences(
+                value.pointer + start, target.pointer + start, count: min(block, value.count - start))
         }
+        let total = partial.elements.reduce(0.0) { $0 + Double($1) }
         let mean = Tensor([Float(total / Double(value.count))], [1])
         return graph.operation(mean, of: [self]) { [self] gradient in
             let step = gradient.scalar / Float(value.count)
             let share = Tensor(uninitialised: shape)
-            for i in 0..<value.count {
-                let difference = value.pointer[i] - target.pointer[i]
-                share.pointer[i] = difference > 0 ? step : (difference < 0 ? -step : 0)
+            pool.parallel(blocks) { index in
+                let start = index * block
+                signOfDifferences(
+                    value.pointer + start, target.pointer + start, times: step, into: share.pointer + start,
+                    count: min(block, value.count - start))
             }
             accumulate(share)
         }

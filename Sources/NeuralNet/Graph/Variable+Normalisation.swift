@@ -17,14 +17,14 @@ extension Variable {
     /// Group normalisation of a channels-last value `[B, …, C]` over each group's channels and all positions of an image, with gain and bias
     /// `[C]` or, one row an image, `[B, C]`; then SiLU if asked, in the same pass.
     public func groupNormalised(groups: Int, gain: Variable, bias: Variable, epsilon: Float, silu: Bool) -> Variable {
-        let (result, statistics) = value.groupNorm(
-            groups: groups, gain: gain.value, bias: bias.value, epsilon: epsilon, silu: silu, pool: pool)
+        let norm = GroupNormalisation(shape: shape, groups: groups, epsilon: epsilon, silu: silu)
+        let (result, statistics) = norm.forward(value, gain: gain.value, bias: bias.value, pool: pool)
         return graph.operation(result, of: [self, gain, bias]) { [self] gradient in
             Variable.accumulatePair(gain, bias) { gainSink, biasSink in
                 accumulate(
-                    value.groupNormGradient(
-                        gradient, groups: groups, gain: gain.value, bias: bias.value, statistics: statistics, silu: silu,
-                        gainGradient: gainSink, biasGradient: biasSink, pool: pool))
+                    norm.backward(
+                        gradient, input: value, gain: gain.value, bias: bias.value, statistics: statistics, gainGradient: gainSink,
+                        biasGradient: biasSink, pool: pool))
             }
         }
     }
