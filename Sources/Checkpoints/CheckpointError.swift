@@ -20,8 +20,7 @@ public enum CheckpointError: Error, Equatable, CustomStringConvertible {
     /// The exit code of a process that ends for this reason.
     public var exitCode: Int32 {
         switch self {
-        case .notFound, .noneValid: 66
-        case .damaged, .notACheckpoint, .missingManifest, .damagedManifest: 65
+        case .notFound, .damaged, .notACheckpoint, .missingManifest, .damagedManifest, .noneValid: 66
         case .noSpace, .notPublished: 74
         }
     }
