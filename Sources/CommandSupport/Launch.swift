@@ -26,7 +26,8 @@ public enum Launch {
                 // The help that fits is named at the end of the parser's own, longer text.
                 let full = command.fullMessage(for: error).components(separatedBy: "See '")
                 let help = full.count > 1 ? full.last?.split(separator: "'").first.map(String.init) : nil
-                exit(with: FleetExit(exitCode: ExitCode.usage, text: "\(problem); see '\(help ?? "\(command._commandName) --help")'"))
+                let link = problem.hasSuffix(".") || problem.hasSuffix("?") ? " See" : "; see"
+                exit(with: FleetExit(exitCode: ExitCode.usage, text: "\(problem)\(link) '\(help ?? "\(command._commandName) --help")'"))
             default: exit(with: FleetExit(exitCode: ExitCode.software, text: "\(error)"))
             }
         }
