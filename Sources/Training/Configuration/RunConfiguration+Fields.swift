@@ -121,18 +121,19 @@ extension RunConfiguration.Checkpoints {
 }
 
 extension MergeSchedule {
-    /// The fewest tokens to which so many layers can merge a sequence: each merges at most half of what it gets.
+    /// So many tokens, or any number above it, can be left by so many layers: each merges at most half of what it gets.
     func leastKept(length: Int, layers: Int) -> Int {
         func isReached(_ kept: Int) -> Bool {
             let counts = mergeCounts(length: length, kept: kept, layers: layers)
             return MergeSchedule.capped(counts, length: length) == counts
         }
-        // Fewer merges fit wherever more do.
+        // Fewer merges fit wherever more do, up to the rounding of the layers' shares.
         var (low, high) = (1, length)
         while low < high {
             let middle = (low + high) / 2
             if isReached(middle) { high = middle } else { low = middle + 1 }
         }
+        for kept in high..<min(high + layers, length) where !isReached(kept) { high = kept + 1 }
         return high
     }
 }
