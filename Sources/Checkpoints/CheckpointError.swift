@@ -20,7 +20,7 @@ public enum CheckpointError: Error, Equatable, CustomStringConvertible {
     /// The exit code of a process that ends for this reason.
     public var exitCode: Int32 {
         switch self {
-        case .notFound, .damaged, .notACheckpoint, .missingManifest, .damagedManifest, .noneValid: 66
+        case .notFound, .noneValid, .damaged, .notACheckpoint, .missingManifest, .damagedManifest: 66
         case .noSpace, .notPublished: 74
         }
     }

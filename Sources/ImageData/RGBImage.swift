@@ -75,6 +75,20 @@ public struct RGBImage: Sendable, Equatable {
         return RGBImage(width: width, height: height, pixels: part)
     }
 
+    /// Every pixel as a square of `factor`×`factor` pixels.
+    public func enlarged(by factor: Int) -> RGBImage {
+        precondition(factor >= 1, "an image cannot be enlarged \(factor) times")
+        var large: [UInt8] = []
+        large.reserveCapacity(pixels.count * factor * factor)
+        for row in 0..<(height * factor) {
+            for column in 0..<(width * factor) {
+                let start = (row / factor * width + column / factor) * 3
+                large.append(contentsOf: pixels[start..<start + 3])
+            }
+        }
+        return RGBImage(width: width * factor, height: height * factor, pixels: large)
+    }
+
     /// Copies `image` in, its upper left corner at column `x`, row `y`; it must lie inside.
     public mutating func paste(_ image: RGBImage, x: Int, y: Int) {
         precondition(

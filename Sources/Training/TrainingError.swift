@@ -27,8 +27,10 @@ public enum TrainingError: ExitCoded, CustomStringConvertible {
         switch self {
         case .unsuitableCheckpoint(let file, let reason): "\(file): \(reason)"
         case .noValidCheckpoint(let folder, let damaged):
-            "\(folder): no valid checkpoint, \(damaged.count) damaged (\(damaged.joined(separator: "; ")));"
-                + " restore one from a copy, or start a new run with another --run"
+            damaged.isEmpty
+                ? "\(folder): no checkpoint; name a checkpoint file or the folder of a run that has one"
+                : "\(folder): no valid checkpoint, \(damaged.count) damaged (\(damaged.joined(separator: "; ")));"
+                    + " restore one from a copy, or start a new run with another --run"
         case .otherConfiguration(let run, let key, let stored, let given):
             "\(run): was started with \(key) \(stored), not \(given); give the configuration it was started with, or another --run"
         case .otherDataset(let run, let stored, let given):

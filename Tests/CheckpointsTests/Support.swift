@@ -37,14 +37,15 @@ func runChild(_ program: String, _ arguments: [String]) throws -> ChildResult {
 
 /// What this machine offers besides the package: tests that need one of these are skipped visibly without it.
 enum Machine {
-    static let python = "/usr/bin/env"
-    static let hasH5py = (try? runChild(python, ["python3", "-c", "import h5py, numpy"]).status) == 0
+    /// The Python to use: `MVQ_PYTHON`, or the first on the path.
+    static let python = ProcessInfo.processInfo.environment["MVQ_PYTHON"] ?? "python3"
+    static let hasH5py = (try? runChild("/usr/bin/env", [python, "-c", "import h5py, numpy"]).status) == 0
 
     static let hasH5dump = FileManager.default.isExecutableFile(atPath: "/usr/bin/h5dump")
 
     /// Runs a Python script with arguments.
     static func runPython(_ script: String, _ arguments: [String]) throws -> ChildResult {
-        try runChild(python, ["python3", "-c", script] + arguments)
+        try runChild("/usr/bin/env", [python, "-c", script] + arguments)
     }
 
     /// The folder of golden values; nil when absent.

@@ -74,8 +74,11 @@ import Transport
         #expect(await victimRun.value.text == "vanished")
         #expect(await otherRun.value.exitCode == 0)
         #expect(Toy.digest(delegate.current) == Self.expected)
-        let losses = delegate.events.compactMap { if case .lost(_, let name, _, let block) = $0 { "\(name) \(block != nil)" } else { nil } }
-        #expect(losses == ["host0:0 true"])
+        let session = try #require(
+            delegate.events.compactMap { if case .joined(let session, "host0:0", _) = $0 { session } else { nil } }.first)
+        #expect(delegate.events.contains { if case .leased(session, 1, _) = $0 { true } else { false } })
+        #expect(!delegate.events.contains { if case .blockFinished(session, 1, _, _) = $0 { true } else { false } })
+        #expect(delegate.events.contains { if case .lost(session, _, "connection lost", _) = $0 { true } else { false } })
     }
 
     @Test func aWorkerJoinsLate() async throws {

@@ -51,7 +51,9 @@ extension CoordinatorState {
         let (workers, cost) = (members, plan.relativeCost)
         for position in members.indices where members[position].hasWeights && members[position].lease == nil {
             let session = members[position].id
-            let late = table.duplicate(for: session, now: now, overdue: configuration.timing.overdue) { holder, block in
+            let late = table.duplicate(
+                for: session, now: now, floor: configuration.timing.heartbeat, overdue: configuration.timing.overdue
+            ) { holder, block in
                 workers.first { $0.id == holder }?.predictedTime(for: block, relativeCost: cost)
             }
             guard let late else { return }

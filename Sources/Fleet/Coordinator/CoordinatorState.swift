@@ -45,7 +45,12 @@ public struct CoordinatorState: Sendable {
         case finished(FleetExit)
     }
 
-    enum Phase: Equatable { case gathering, running, finishing, ended }
+    enum Phase: Equatable {
+        case gathering, running, finishing
+        /// Everybody was told of the end; some have not answered yet.
+        case ending(FleetExit, until: Instant)
+        case ended
+    }
 
     struct Member {
         let id: SessionID
@@ -109,6 +114,11 @@ public struct CoordinatorState: Sendable {
     /// The transition function: takes in an event, changes the state, says what to do.
     public mutating func handle(_ event: Event, now: Instant) -> [Action] {
         guard phase != .ended else { return [] }
+        defer { actions = [] }
+        if case .ending(let exit, let until) = phase {
+            takeLeave(event, exit: exit, until: until, now: now)
+            return actions
+        }
         forgivePause(until: now)
         switch event {
         case .control(let message, let session): receive(message, from: session, now: now)
@@ -121,20 +131,48 @@ public struct CoordinatorState: Sendable {
         case .stop(let exitCode, let text): end(FleetExit(exitCode: exitCode, text: text))
         }
         advance(now: now)
-        defer { actions = [] }
         return actions
     }
 
     // MARK: Ending
 
-    /// Tells everybody, and ends.
+    /// Tells everybody, and ends as soon as all have answered.
     mutating func end(_ exit: FleetExit) {
-        guard phase != .ended else { return }
-        for member in members {
-            actions.append(.send(.bye(exitCode: exit.exitCode, text: exit.text), to: member.id))
-            actions.append(.closeSession(member.id))
+        guard isOpen else { return }
+        for member in members { actions.append(.send(.bye(exitCode: exit.exitCode, text: exit.text), to: member.id)) }
+        phase = .ending(exit, until: lastHandled + configuration.timing.farewell)
+        endIfAllHaveLeft(exit)
+    }
+
+    /// False once the end has begun.
+    var isOpen: Bool {
+        switch phase {
+        case .gathering, .running, .finishing: true
+        case .ending, .ended: false
         }
-        members = []
+    }
+
+    /// While the end is under way, only departures matter; whoever comes now is told at once.
+    private mutating func takeLeave(_ event: Event, exit: FleetExit, until: Instant, now: Instant) {
+        lastHandled = max(lastHandled, now)
+        switch event {
+        case .control(.leave, let session), .control(.fault, let session), .unreachable(let session): close(session)
+        case .control(.hello, let session): actions.append(.send(.bye(exitCode: exit.exitCode, text: exit.text), to: session))
+        // A second request to stop: do not wait.
+        case .stop: for member in members { close(member.id) }
+        default: if now >= until { for member in members { close(member.id) } }
+        }
+        endIfAllHaveLeft(exit)
+    }
+
+    private mutating func close(_ session: SessionID) {
+        guard let position = position(of: session) else { return }
+        members.remove(at: position)
+        actions.append(.closeSession(session))
+    }
+
+    private mutating func endIfAllHaveLeft(_ exit: FleetExit) {
+        guard members.isEmpty else { return }
         phase = .ended
         actions.append(.finished(exit))
     }

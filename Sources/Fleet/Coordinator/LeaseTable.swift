@@ -67,18 +67,19 @@ public struct LeaseTable: Sendable {
     /// Gives a session a copy of the block that is predicted to finish last, if that one is overdue. A block with a duplicate
     /// gets another one only when the duplicate is overdue as well: so two workers that hang do not stop a step.
     /// - Parameters:
-    ///   - overdue: a holder without prediction is overdue after this.
+    ///   - floor: no block is overdue before.
+    ///   - overdue: a holder without prediction is overdue after this, one with a prediction after 1.5 times that.
     ///   - predicted: how long a session should take for a block; nil when nothing is known yet.
     /// - Returns: the lease that was duplicated.
     public mutating func duplicate(
-        for session: SessionID, now: Instant, overdue: Duration, predicted: (SessionID, SlotBlock) -> Duration?
+        for session: SessionID, now: Instant, floor: Duration, overdue: Duration, predicted: (SessionID, SlotBlock) -> Duration?
     ) -> Lease? {
         guard free.isEmpty else { return nil }
         var latest: (position: Int, end: Instant)?
         for (position, lease) in leases.enumerated() where !lease.isDuplicated && lease.session != session {
             let prediction = predicted(lease.session, lease.block)
             let end = lease.since + (prediction ?? overdue)
-            let deadline = lease.since + (prediction.map { $0 * 1.5 } ?? overdue)
+            let deadline = lease.since + max(floor, prediction.map { $0 * 1.5 } ?? overdue)
             guard now > deadline else { continue }
             if latest.map({ $0.end < end }) ?? true { latest = (position, end) }
         }

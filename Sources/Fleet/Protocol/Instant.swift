@@ -48,6 +48,8 @@ public struct FleetTiming: Sendable, Equatable {
     public var gatherTimeout: Duration = .seconds(600)
     /// A worker gives up (exit 69) after so long without a coordinator.
     public var orphanTimeout: Duration = .seconds(1800)
+    /// How long a coordinator that ends waits until all workers have heard of it.
+    public var farewell: Duration = .seconds(2)
     /// A worker's first pause before it reconnects; doubled each time, with jitter.
     public var backoffFirst: Duration = .milliseconds(200)
     /// A worker's longest pause before it reconnects.

@@ -23,7 +23,7 @@ extension WorkerState {
         welcome = nil
         plan = nil
         weights = nil
-        actions.append(.close)
+        actions.append(.close(dropUnsent: true))
         link = .waiting(until: now + backoff)
     }
 

@@ -5,7 +5,11 @@ extension WorkerState {
         lastHeard = now
         switch message {
         case .welcome(let welcome): return accept(welcome, now: now)
-        case .refuse(let exitCode, let text), .bye(let exitCode, let text): return end(exitCode, text)
+        case .refuse(let exitCode, let text): return end(exitCode, text)
+        case .bye(let exitCode, let text):
+            // The coordinator waits for this before it closes its sockets.
+            send(.leave(reason: text))
+            return end(exitCode, text)
         case .helloAgain: return rejoin(reason: "the coordinator dropped the session", now: now)
         default: break
         }

@@ -40,8 +40,8 @@ public struct WorkerState: Sendable {
         case open(SessionID)
         /// Open the bulk socket to this port of the coordinator's host, and send this header on it.
         case openBulk(port: Int, attach: BulkHeader)
-        /// Close both sockets; forget what was not sent.
-        case close
+        /// Close both sockets. What was not sent yet is of no use to anybody (`dropUnsent`), or still has to leave.
+        case close(dropUnsent: Bool)
         case send(ControlMessage)
         /// Build the model that the welcome describes; takes seconds, so elsewhere.
         case buildModel(Welcome)
@@ -192,7 +192,7 @@ public struct WorkerState: Sendable {
         guard link != .ended else { return }
         abandonWork()
         link = .ended
-        actions.append(.close)
+        actions.append(.close(dropUnsent: false))
         actions.append(.finished(FleetExit(exitCode: exitCode, text: text)))
     }
 

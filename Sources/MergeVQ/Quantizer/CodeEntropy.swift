@@ -12,12 +12,7 @@ public struct CodeEntropy: Sendable {
     let bits: Int
     let temperature: Double
     /// ε in the logarithm of the batch term.
-    static let epsilon = 1e-5
-
-    init(bits: Int, temperature: Double) {
-        self.bits = bits
-        self.temperature = temperature
-    }
+    let epsilon: Double
 
     /// The slope of the bit logits, 4/τ.
     private var slope: Double { 4 / temperature }
@@ -64,9 +59,9 @@ public struct CodeEntropy: Sendable {
         let slopeOfEntropy = Tensor(uninitialised: q.shape)
         for code in 0..<q.count {
             let p = Double(q.pointer[code])
-            let logarithm = log(p + CodeEntropy.epsilon)
+            let logarithm = log(p + epsilon)
             entropy -= p * logarithm
-            slopeOfEntropy.pointer[code] = Float(-(logarithm + p / (p + CodeEntropy.epsilon)))
+            slopeOfEntropy.pointer[code] = Float(-(logarithm + p / (p + epsilon)))
         }
         return y.graph.operation(Tensor([Float(entropy)], [1]), of: [y]) { [self] gradient in
             let scale = gradient.scalar / Float(tokens)

@@ -8,10 +8,13 @@ public struct LookupFreeQuantizer: Sendable {
     public let bits: Int
     public let entropy: CodeEntropy
 
-    public init(bits: Int, temperature: Double = 0.01) {
+    /// - Parameters:
+    ///   - temperature: τ of the code distributions.
+    ///   - epsilon: ε in the logarithm of the batch entropy.
+    public init(bits: Int, temperature: Double = 0.01, epsilon: Double = 1e-5) {
         precondition(bits >= 1 && bits <= 30, "\(bits) bits: the codebook must have 2 to 2^30 codes")
         self.bits = bits
-        entropy = CodeEntropy(bits: bits, temperature: temperature)
+        entropy = CodeEntropy(bits: bits, temperature: temperature, epsilon: epsilon)
     }
 
     /// A quantised batch.

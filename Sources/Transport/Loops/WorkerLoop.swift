@@ -26,7 +26,8 @@ public final class WorkerLoop: @unchecked Sendable {
             if sent > 0 { outbox.removeFirst(sent) }
         }
 
-        func close() {
+        func close(dropUnsent: Bool) {
+            if dropUnsent { socket.dropUnsent() }
             socket.endMonitor()
             monitor.close()
             socket.close()
@@ -99,8 +100,7 @@ public final class WorkerLoop: @unchecked Sendable {
                 switch command {
                 case .stop(let reason): handle(.stop(reason: reason))
                 case .vanish:
-                    control?.socket.dropUnsent()
-                    bulk?.socket.dropUnsent()
+                    closeLines(dropUnsent: true)
                     end = FleetExit(exitCode: ExitCode.software, text: "vanished")
                 }
             }
@@ -117,7 +117,7 @@ public final class WorkerLoop: @unchecked Sendable {
             }
         }
         cancellation?.cancel()
-        closeLines()
+        closeLines(dropUnsent: false)
         // Waits until the last message is on its way.
         context = nil
         compute.post(.end)
@@ -205,8 +205,8 @@ public final class WorkerLoop: @unchecked Sendable {
                 .bulk, in: context, session: session, connect: host.address(port: port))
             bulk = Line(socket: socket, monitor: monitor)
             bulk?.send([.bytes(BulkHeaderCodec.encode(attach)), .bytes([])])
-        case .close:
-            closeLines()
+        case .close(let dropUnsent):
+            closeLines(dropUnsent: dropUnsent)
         case .send(let message):
             control?.send([.bytes(ControlCodec.encode(message))])
         case .buildModel(let welcome):
@@ -262,9 +262,9 @@ public final class WorkerLoop: @unchecked Sendable {
         return nil
     }
 
-    private func closeLines() {
-        control?.close()
-        bulk?.close()
+    private func closeLines(dropUnsent: Bool) {
+        control?.close(dropUnsent: dropUnsent)
+        bulk?.close(dropUnsent: dropUnsent)
         control = nil
         bulk = nil
         samples = [:]

@@ -44,14 +44,16 @@ extension Socket {
     }
 
     /// A worker's end. It never reconnects by itself: after a break the state machine starts a session under a new id.
+    ///
+    /// That is told to ZeroMQ as a pause of an hour, and ZMQ_IMMEDIATE stays off: with either no reconnection at all (-1) or
+    /// ZMQ_IMMEDIATE, a break throws away what has arrived but was not read yet, a last refusal for instance.
     static func dealer(
         _ channel: Channel, in context: Context, session: SessionID, connect address: String
     ) throws(TransportError) -> (socket: Socket, monitor: Socket) {
         let socket = try Socket(.dealer, in: context)
         socket.setLimits(channel)
         socket.setRoutingID(session.routingID)
-        socket.set(ZMQ_IMMEDIATE, to: 1)
-        socket.set(ZMQ_RECONNECT_IVL, to: -1)
+        socket.set(ZMQ_RECONNECT_IVL, to: 3_600_000)
         socket.set(ZMQ_CONNECT_TIMEOUT, to: 5000)
         let name = "inproc://monitor-\(channel.rawValue)-\(session)"
         socket.monitor(

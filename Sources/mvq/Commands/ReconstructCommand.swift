@@ -52,7 +52,10 @@ struct ReconstructCommand: ParsableCommand {
         let (summary, examples) = try reconstruction.run(folder, samples: samples, examples: rows) { counter.update($0, of: $1) }
         counter.finish()
         if !examples.isEmpty {
-            let grid = ImageGrid.compose(examples.flatMap { [$0.original, $0.reconstruction, $0.mergeMap] }, columns: 3)
+            // Small images are enlarged, so that the picture can be looked at as it is.
+            let factor = max(1, 192 / trained.configuration.model.imageSize)
+            let pictures = examples.flatMap { [$0.original, $0.reconstruction, $0.mergeMap] }
+            let grid = ImageGrid.compose(pictures.map { $0.enlarged(by: factor) }, columns: 3)
             try ImageFile.write(grid, to: out)
         }
         if json {

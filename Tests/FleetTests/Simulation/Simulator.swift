@@ -123,6 +123,11 @@ final class Simulator {
     // MARK: Nodes and faults
 
     func startCoordinator() {
+        guard disk.step < setup.steps else {
+            // It crashed while it said good-bye: its successor finds nothing left to do.
+            exit = FleetExit(exitCode: 0, text: "training complete")
+            return
+        }
         coordinator = SimulatedCoordinator(simulator: self)
     }
 

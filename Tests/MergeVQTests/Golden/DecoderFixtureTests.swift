@@ -50,7 +50,8 @@ struct DecoderFixtureTests {
             }
         case "adagn":
             let (layer, layout) = ParameterLayout.build {
-                AdaptiveGroupNorm($0 / "adaptive", bits: settings.integer("zc"), channels: settings.integer("C"), groups: 32)
+                AdaptiveGroupNorm($0 / "adaptive", bits: settings.integer("zc"), channels: settings.integer("C"),
+                    groups: settings.has("gn_groups") ? settings.integer("gn_groups") : 32)
             }
             let gradients = Tensor(zeros: [layout.count])
             let graph = Graph(weights: try arrays.hashedWeights(for: layout), gradients: gradients, pool: ThreadPool(threads: 1))

@@ -32,6 +32,7 @@ struct EncoderFixtureTests {
     func matchesGoldenEncoder(_ fixture: FixtureCase) throws {
         let arrays = try fixture.open()
         let settings = fixture.settings
+        #expect(settings.double("ln_eps") == 1e-5 && settings.double("gn_eps") == 1e-6, "the model's norms have other ε")
         let prefix = String(settings.text("param_prefix").dropLast())
         let (encoder, layout) = ParameterLayout.build { Encoder($0 / prefix, EncoderConfiguration(fixture: settings)) }
         let weights = try arrays.hashedWeights(for: layout)

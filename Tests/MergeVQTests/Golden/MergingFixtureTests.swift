@@ -42,6 +42,7 @@ struct MergingBlockFixtureTests {
     func matchesGoldenBlock(_ fixture: FixtureCase) throws {
         let arrays = try fixture.open()
         let settings = fixture.settings
+        #expect(settings.double("ln_eps") == 1e-5, "the model's layer norms have ε 1e-5")
         let (block, layout) = ParameterLayout.build {
             TokenMergingBlock($0, width: settings.integer("D"), heads: settings.integer("heads"), layerScale: 1)
         }

@@ -10,7 +10,10 @@ struct QuantizerFixtureTests {
     @Test(arguments: try FixtureCase.all("06_"))
     func matchesGoldenValues(_ fixture: FixtureCase) throws {
         let arrays = try fixture.open()
-        let quantizer = LookupFreeQuantizer(bits: fixture.settings.integer("d"))
+        let settings = fixture.settings
+        let quantizer = LookupFreeQuantizer(
+            bits: settings.integer("d"), temperature: settings.has("temperature") ? settings.double("temperature") : 0.01,
+            epsilon: settings.has("eps") ? settings.double("eps") : 1e-5)
         let input = try arrays.tensor("inputs/y")
         let pool = ThreadPool(threads: 1)
 
