@@ -71,7 +71,8 @@ struct Run {
     func contents() throws -> [String: String] {
         var digests: [String: String] = ["journal.jsonl": SHA256.digest(of: journalText)]
         for name in try FileManager.default.contentsOfDirectory(atPath: store.directory) {
-            digests[name] = try fileDigest("\(store.directory)/\(name)")
+            let path = "\(store.directory)/\(name)"
+            digests[name] = try (try? FileManager.default.destinationOfSymbolicLink(atPath: path)) ?? fileDigest(path)
         }
         return digests
     }
