@@ -16,7 +16,7 @@ public enum Launch {
         } catch let error as any ExitCoded {
             exit(with: FleetExit(error))
         } catch let error as ArgumentParser.ExitCode {
-            Foundation.exit(error.rawValue)
+            leave(error.rawValue)
         } catch {
             switch command.exitCode(for: error) {
             // Help and version texts, on standard output.
@@ -40,7 +40,13 @@ public enum Launch {
             let line = end.text.split(whereSeparator: \.isNewline).map { $0.trimmingCharacters(in: .whitespaces) }.joined(separator: " ")
             FileHandle.standardError.write(Data("\(name): \(line)\n".utf8))
         }
-        Foundation.exit(end.exitCode)
+        leave(end.exitCode)
+    }
+
+    /// Ends the process without running the libraries' destructors: a worker's compute thread may still be inside one of them.
+    private static func leave(_ exitCode: Int32) -> Never {
+        fflush(nil)
+        _exit(exitCode)
     }
 }
 
