@@ -54,7 +54,7 @@ extension ProcessTests {
             let script = """
                 import h5py, sys
                 file = h5py.File(sys.argv[1])
-                print(file["state"].attrs["step"], file["state"].attrs["weights_digest"], *file["model"][sys.argv[2]][:].ravel())
+                print(file["state"].attrs["step"], file["state"].attrs["weights_digest"].decode(), *file["model"][sys.argv[2]][:].ravel())
                 """
             let loaded = try run.store.load(step: Run.steps)
             let (name, array) = try #require(loaded.checkpoint.arrays(under: "/model").sorted { $0.key < $1.key }.first { (10...100).contains($0.value.values.count) })
