@@ -1,8 +1,12 @@
+import Foundation
+
 /// The HDF5 file of a checkpoint: arrays as datasets with a `sha256` attribute each, the state as attributes of `/state`,
 /// and at the root `format`, `format_version` and `content_sha256`. The file can be verified without its manifest.
 enum CheckpointFile {
     static let format = "mergevq-checkpoint"
     static let version = 1
+    /// The first bytes of every HDF5 file.
+    private static let signature: [UInt8] = [0x89, 0x48, 0x44, 0x46, 0x0D, 0x0A, 0x1A, 0x0A]
 
     /// Writes the file and returns the digests of its datasets, sorted by path. Throws `HDF5Error`.
     static func write(_ checkpoint: Checkpoint, to path: String) throws -> [DatasetDigest] {
@@ -73,6 +77,9 @@ enum CheckpointFile {
         do {
             reader = try HDF5Reader(path: path)
         } catch HDF5Error.cannotOpen(_, let reason) {
+            guard signature.starts(with: (try? FileHandle(forReadingAtPath: path)?.read(upToCount: signature.count)) ?? Data()) else {
+                throw CheckpointError.notACheckpoint(file: path, reason: "it is not an HDF5 file")
+            }
             throw CheckpointError.damaged(file: path, dataset: nil, reason: reason)
         }
         guard let found = try? reader.stringAttribute("format", of: "/"), found == format else {

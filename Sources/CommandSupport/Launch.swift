@@ -15,18 +15,38 @@ public enum Launch {
             try parsed.run()
         } catch let error as any ExitCoded {
             exit(with: FleetExit(error))
+        } catch let error as ArgumentParser.ExitCode {
+            leave(error.rawValue)
         } catch {
-            command.exit(withError: error)
+            switch command.exitCode(for: error) {
+            // Help and version texts, on standard output.
+            case .success: command.exit(withError: error)
+            case .validationFailure:
+                let problem = command.message(for: error)
+                // The help that fits is named at the end of the parser's own, longer text.
+                let full = command.fullMessage(for: error).components(separatedBy: "See '")
+                let help = full.count > 1 ? full.last?.split(separator: "'").first.map(String.init) : nil
+                let link = problem.hasSuffix(".") || problem.hasSuffix("?") ? " See" : "; see"
+                exit(with: FleetExit(exitCode: ExitCode.usage, text: "\(problem)\(link) '\(help ?? "\(command._commandName) --help")'"))
+            default: exit(with: FleetExit(exitCode: ExitCode.software, text: "\(error)"))
+            }
         }
     }
 
-    /// Prints the line and ends the process.
+    /// Prints the text as one line and ends the process.
     public static func exit(with end: FleetExit) -> Never {
         if end.exitCode != ExitCode.done {
             let name = CommandLine.arguments.first.map { URL(fileURLWithPath: $0).lastPathComponent } ?? "mvq"
-            FileHandle.standardError.write(Data("\(name): \(end.text)\n".utf8))
+            let line = end.text.split(whereSeparator: \.isNewline).map { $0.trimmingCharacters(in: .whitespaces) }.joined(separator: " ")
+            FileHandle.standardError.write(Data("\(name): \(line)\n".utf8))
         }
-        Foundation.exit(end.exitCode)
+        leave(end.exitCode)
+    }
+
+    /// Ends the process without running the libraries' destructors: a worker's compute thread may still be inside one of them.
+    private static func leave(_ exitCode: Int32) -> Never {
+        fflush(nil)
+        _exit(exitCode)
     }
 }
 

@@ -12,7 +12,8 @@ public struct ConfigurationError: Error, Equatable, CustomStringConvertible {
     public var description: String { "\(place): \(problem)" }
 }
 
-/// Of some words the one closest to a misspelt one, if it is close at all.
+/// Of some dotted keys the one closest to a misspelt one, if any is close: by its whole path, or by its last part, which finds keys that were
+/// put into the wrong section.
 func nearest(to word: String, among words: [String]) -> String? {
     func distance(_ a: [Character], _ b: [Character]) -> Int {
         var row = Array(0...b.count)
@@ -27,7 +28,11 @@ func nearest(to word: String, among words: [String]) -> String? {
         }
         return row[b.count]
     }
-    let ranked = words.map { (word: $0, distance: distance(Array(word), Array($0))) }.sorted { ($0.distance, $0.word) < ($1.distance, $1.word) }
-    guard let best = ranked.first, best.distance <= max(2, word.count / 2) else { return nil }
+    func last(_ path: String) -> Substring { path.split(separator: ".").last ?? "" }
+    let ranked = words.map { candidate in
+        let whole = distance(Array(word), Array(candidate))
+        return (word: candidate, distance: min(whole, distance(Array(last(word)), Array(last(candidate)))), whole: whole)
+    }.sorted { ($0.distance, $0.whole, $0.word) < ($1.distance, $1.whole, $1.word) }
+    guard let best = ranked.first, best.distance <= max(1, last(word).count / 3) else { return nil }
     return best.word
 }

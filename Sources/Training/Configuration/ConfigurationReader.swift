@@ -60,6 +60,7 @@ struct ConfigurationReader: ConfigurationVisitor {
     }
 
     func invalid(_ key: String, _ problem: String) -> ConfigurationError {
+        let problem = "\(path)\(key) \(problem)"
         if let text = overrides[path + key] { return ConfigurationError("--set \(path)\(key)=\(text)", problem) }
         return ConfigurationError(mapping[key].map(place(of:)) ?? file, problem)
     }
@@ -78,6 +79,7 @@ struct ConfigurationReader: ConfigurationVisitor {
     }
 
     private static func unknown(_ key: String, _ known: [String]) -> String {
+        if let inner = known.first(where: { $0.hasPrefix(key + ".") }) { return "'\(key)' holds keys of its own; name one, e.g. '\(inner)'" }
         let sections = known.flatMap { path in path.indices.filter { path[$0] == "." }.map { String(path[..<$0]) } }
         let mend = nearest(to: key, among: known + sections).map { "did you mean '\($0)'?" } ?? "see configs/ for the known keys"
         return "unknown key '\(key)'; \(mend)"

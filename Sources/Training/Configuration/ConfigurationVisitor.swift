@@ -19,17 +19,17 @@ enum ConfigurationText: Equatable {
 protocol ConfigurationVisitor {
     func field<Value: ConfigurationScalar>(_ key: String, _ value: inout Value) throws
     func section(_ key: String, _ body: (any ConfigurationVisitor) throws -> Void) throws
-    /// A complaint about a field's value.
+    /// A complaint about a field: "<dotted key> <problem>", and where it stands.
     func invalid(_ key: String, _ problem: String) -> ConfigurationError
 }
 
 extension ConfigurationVisitor {
-    /// A field whose value must satisfy a condition; the description stands in the complaint: "K is 3, but it must be …".
+    /// A field whose value must satisfy a condition; the requirement stands in the complaint: "training.slots is 3, but it must be …".
     func field<Value: ConfigurationScalar>(
         _ key: String, _ value: inout Value, must requirement: String, _ holds: (Value) -> Bool
     ) throws {
         try field(key, &value)
-        guard holds(value) else { throw invalid(key, "\(key) is \(value.yaml), but it must be \(requirement)") }
+        guard holds(value) else { throw invalid(key, "is \(value.yaml), but it must be \(requirement)") }
     }
 }
 

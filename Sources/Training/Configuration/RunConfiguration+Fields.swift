@@ -13,7 +13,9 @@ extension RunConfiguration {
     }
 }
 
-private func positive(_ value: Int) -> Bool { value >= 1 }
+/// What sizes and counts must be. The upper limit is far above any model, and keeps products of a few of them within an Int.
+private let sizes = "1 to 65536"
+private func size(_ value: Int) -> Bool { (1...65_536).contains(value) }
 private func notNegative(_ value: Double) -> Bool { value >= 0 }
 
 extension RunConfiguration.Model {
@@ -24,16 +26,18 @@ extension RunConfiguration.Model {
 
     mutating func visit(_ fields: any ConfigurationVisitor) throws {
         try fields.field("stem", &stem)
-        try fields.field("channels", &channels, must: "1 or more", positive)
-        try fields.field("channel_multipliers", &channelMultipliers, must: "1 to 8 numbers of at least 1") {
-            (1...8).contains($0.count) && $0.allSatisfy(positive)
+        try fields.field("channels", &channels, must: sizes, size)
+        try fields.field("channel_multipliers", &channelMultipliers, must: "1 to 8 numbers of at least 1 and at most 1024") {
+            (1...8).contains($0.count) && $0.allSatisfy((1...1024).contains)
         }
-        try fields.field("residual_blocks", &residualBlocks, must: "1 or more", positive)
-        try fields.field("patch_size", &patchSize, must: "1 or more", positive)
-        try fields.field("patch_width", &patchWidth, must: "1 or more", positive)
+        try fields.field("residual_blocks", &residualBlocks, must: sizes, size)
+        try fields.field("patch_size", &patchSize, must: sizes, size)
+        try fields.field("patch_width", &patchWidth, must: sizes, size)
         let step = downsampling
-        try fields.field("image_size", &imageSize, must: "a multiple of \(step), the pixels of one token") { $0 >= 2 * step && $0 % step == 0 }
-        try fields.field("attention_blocks", &attentionBlocks, must: "1 or more", positive)
+        try fields.field("image_size", &imageSize, must: "a multiple of \(step), the pixels of one token, from \(2 * step) to 65536") {
+            size($0) && $0 >= 2 * step && $0 % step == 0
+        }
+        try fields.field("attention_blocks", &attentionBlocks, must: sizes, size)
         let widths = [width, channels * (channelMultipliers.last ?? 1)]
         try fields.field("heads", &heads, must: "a divisor of the token widths \(widths[0]) and \(widths[1])") { heads in
             heads >= 1 && widths.allSatisfy { $0 % heads == 0 }
@@ -48,10 +52,10 @@ extension RunConfiguration.Model {
 
 extension RunConfiguration.SourceRecovery {
     mutating func visit(_ fields: any ConfigurationVisitor) throws {
-        try fields.field("width", &width, must: "1 or more", positive)
+        try fields.field("width", &width, must: sizes, size)
         let width = width
         try fields.field("heads", &heads, must: "a divisor of the width \(width)") { $0 >= 1 && width % $0 == 0 }
-        try fields.field("cross_attention_blocks", &crossAttentionBlocks, must: "1 or more", positive)
+        try fields.field("cross_attention_blocks", &crossAttentionBlocks, must: sizes, size)
         try fields.field("self_attention_blocks", &selfAttentionBlocks, must: "0 or more") { $0 >= 0 }
     }
 }
@@ -59,16 +63,20 @@ extension RunConfiguration.SourceRecovery {
 extension RunConfiguration.Merging {
     mutating func visit(_ fields: any ConfigurationVisitor, _ model: RunConfiguration.Model) throws {
         let grid = model.imageSize / model.downsampling
+        let full = grid * grid
         try fields.field("distribution", &distribution)
-        try fields.field("candidates", &candidates, must: "1 or more", positive)
-        let (shape, count) = (distribution, candidates)
-        try fields.field(
-            "kept_tokens", &keptTokens, must: "such that all \(count) candidates lie within 1 … \(grid * grid), the tokens of an image"
-        ) { target in
-            target >= 1
-                && KeptTokenDistribution(shape: shape, target: target, count: count).candidates.allSatisfy { (1...(grid * grid)).contains($0) }
-        }
+        // Candidates are consecutive squares: more do not fit into the tokens of an image.
+        try fields.field("candidates", &candidates, must: "1 to \(grid + 1)") { (1...(grid + 1)).contains($0) }
         try fields.field("schedule", &schedule)
+        let (shape, count, schedule) = (distribution, candidates, schedule)
+        let least = schedule.leastKept(length: full, layers: model.attentionBlocks)
+        try fields.field(
+            "kept_tokens", &keptTokens,
+            must: "such that all \(count) candidates lie within \(least) … \(full), what \(model.attentionBlocks) attention blocks can keep of an image"
+        ) { target in
+            (1...full).contains(target)
+                && KeptTokenDistribution(shape: shape, target: target, count: count).candidates.allSatisfy { (least...full).contains($0) }
+        }
     }
 }
 
@@ -83,10 +91,13 @@ extension RunConfiguration.Losses {
 
 extension RunConfiguration.Training {
     mutating func visit(_ fields: any ConfigurationVisitor) throws {
-        try fields.field("steps", &steps, must: "1 or more", positive)
-        try fields.field("slots", &slots, must: "a power of two") { $0 >= 1 && $0 & ($0 - 1) == 0 }
+        // Random numbers are keyed by 48 bits of the step; the product with the batch is an Int.
+        try fields.field("steps", &steps, must: "1 to 2^32") { (1...1 << 32).contains($0) }
+        try fields.field("slots", &slots, must: "a power of two, at most 65536") { size($0) && $0 & ($0 - 1) == 0 }
         let slots = slots
-        try fields.field("global_batch", &globalBatch, must: "a multiple of the \(slots) slots") { $0 >= 1 && $0 % slots == 0 }
+        try fields.field("global_batch", &globalBatch, must: "a multiple of the \(slots) slots, at most 2^30") {
+            (1...1 << 30).contains($0) && $0 % slots == 0
+        }
     }
 }
 
@@ -103,9 +114,27 @@ extension RunConfiguration.Optimizer {
 
 extension RunConfiguration.Checkpoints {
     mutating func visit(_ fields: any ConfigurationVisitor) throws {
-        try fields.field("every_steps", &everySteps, must: "1 or more", positive)
-        try fields.field("keep_last", &keepLast, must: "1 or more", positive)
+        try fields.field("every_steps", &everySteps, must: "1 or more") { $0 >= 1 }
+        try fields.field("keep_last", &keepLast, must: "1 or more") { $0 >= 1 }
         try fields.field("keep_every_steps", &keepEverySteps, must: "0 or more") { $0 >= 0 }
+    }
+}
+
+extension MergeSchedule {
+    /// So many tokens, or any number above it, can be left by so many layers: each merges at most half of what it gets.
+    func leastKept(length: Int, layers: Int) -> Int {
+        func isReached(_ kept: Int) -> Bool {
+            let counts = mergeCounts(length: length, kept: kept, layers: layers)
+            return MergeSchedule.capped(counts, length: length) == counts
+        }
+        // Fewer merges fit wherever more do, up to the rounding of the layers' shares.
+        var (low, high) = (1, length)
+        while low < high {
+            let middle = (low + high) / 2
+            if isReached(middle) { high = middle } else { low = middle + 1 }
+        }
+        for kept in high..<min(high + layers, length) where !isReached(kept) { high = kept + 1 }
+        return high
     }
 }
 

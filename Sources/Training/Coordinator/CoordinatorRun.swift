@@ -27,6 +27,7 @@ public final class CoordinatorRun: @unchecked Sendable {
     private let writer: CheckpointWriter
     private let report: RunReport
 
+    private let firstStep: Int
     private var state: TrainingState
     private var tree: SlotTree<Tensor>
     private var root: Tensor?
@@ -63,6 +64,7 @@ public final class CoordinatorRun: @unchecked Sendable {
             fingerprint: fingerprint)
         try directory.storeConfig(configuration.yaml)
         state = start.state
+        firstStep = start.state.step
         facts = TrainingState.Facts(
             configuration: configuration, runID: start.runID.description, datasetFingerprint: fingerprint, sampleCount: folder.count,
             numericClass: NumericEnvironment.numericClass, epoch: 0)
@@ -88,13 +90,18 @@ public final class CoordinatorRun: @unchecked Sendable {
                 report.event("listening on \(loop.endpoint) (bulk data on \(loop.bulkEndpoint)); waiting for workers")
                 if state.step == 0 { checkpoint() }
                 if stopRequested.load(ordering: .acquiring) { requestStop() }
-                exit = loop.run()
+                exit = named(loop.run(), endpoint: loop.endpoint)
                 self.loop.withLock { $0 = nil }
             } catch {
                 exit = FleetExit(error)
             }
         }
-        if exit.exitCode == ExitCode.done || exit.exitCode == ExitCode.preempted { checkpointAndWait() }
+        switch exit.exitCode {
+        case ExitCode.done, ExitCode.preempted: checkpointAndWait()
+        // After a bad image or the loss of all workers the committed steps are as good as ever.
+        case ExitCode.badData, ExitCode.unavailable: if state.step > firstStep { checkpointAndWait() }
+        default: break
+        }
         writer.finish()
         if exit.exitCode == ExitCode.done || exit.exitCode == ExitCode.preempted, let failure = report.lastCheckpointFailure {
             exit = FleetExit(exitCode: ExitCode.disk, text: failure)
@@ -102,7 +109,18 @@ public final class CoordinatorRun: @unchecked Sendable {
         return exit
     }
 
-    /// Ends the run after the step at hand, from any thread: a checkpoint is written and `run()` returns exit code 75.
+    /// An end of the fleet in words that name files and addresses, which the layers below do not know.
+    private func named(_ exit: FleetExit, endpoint: String) -> FleetExit {
+        switch exit.exitCode {
+        case ExitCode.badData:
+            FleetExit(exitCode: exit.exitCode, text: RemoteSample.resolve(exit.text, count: folder.count) { folder.path(of: $0) })
+        case ExitCode.unavailable: FleetExit(exitCode: exit.exitCode, text: "\(endpoint): \(exit.text)")
+        default: exit
+        }
+    }
+
+    /// Ends the run from any thread: the step at hand is dropped unless it is being committed already, a checkpoint is written, and `run()`
+    /// returns exit code 75.
     public func requestStop() {
         stopRequested.store(true, ordering: .releasing)
         loop.withLock { $0 }?.requestStop(exitCode: ExitCode.preempted, text: "stopped; the same command continues the run")

@@ -22,8 +22,10 @@ public struct Reconstruction {
         transform = ImageTransform(size: checkpoint.configuration.model.imageSize, purpose: .validation)
         self.kept = kept ?? checkpoint.configuration.merging.keptTokens
         let full = checkpoint.configuration.tokenizer.fullTokens
-        guard (1...full).contains(self.kept) else {
-            throw ConfigurationError("--kept-tokens \(self.kept)", "an image of this model has \(full) tokens; keep 1 to \(full)")
+        let least = checkpoint.configuration.merging.schedule.leastKept(length: full, layers: checkpoint.configuration.model.attentionBlocks)
+        guard (least...full).contains(self.kept) else {
+            throw ConfigurationError(
+                "--kept-tokens \(self.kept)", "an image of this model has \(full) tokens and can be merged down to \(least); keep \(least) to \(full)")
         }
     }
 

@@ -105,7 +105,7 @@ public final class WorkerRun: WorkerDelegate {
     private func encoded(_ id: Int) throws -> (name: String, bytes: [UInt8]) {
         if let folder { return (folder.path(of: id), try folder.bytes(of: id)) }
         guard let bytes = samples.withLock({ $0[id] }) else { preconditionFailure("sample \(id) was not fetched") }
-        return ("sample \(id) of the coordinator's dataset", bytes)
+        return (RemoteSample.name(id), bytes)
     }
 
     public func report(_ event: WorkerEvent) {

@@ -28,6 +28,8 @@ public final class CoordinatorLoop: @unchecked Sendable {
     private var weights: (step: Int, payload: BulkPayload, checksums: [UInt32?])?
     /// Bulk messages that a full socket did not take yet, in order.
     private var outbox: [(session: SessionID, parts: [Part])] = []
+    /// Sessions that could not be reached, in order.
+    private var missed: [SessionID] = []
 
     /// Binds the sockets.
     /// - Parameters:
@@ -87,6 +89,7 @@ public final class CoordinatorLoop: @unchecked Sendable {
             flush()
             receiveControl()
             receiveBulk()
+            loseMissed()
             if Instant.current >= state.nextTick { handle(.tick) }
         }
         outbox = []
@@ -167,9 +170,9 @@ public final class CoordinatorLoop: @unchecked Sendable {
         case .send(let message, let session):
             let sent = control?.send([.bytes(session.routingID), .bytes(ControlCodec.encode(message))])
             // A thousand unread control messages: whoever is there does not listen any more.
-            if sent != .sent { return .unreachable(session) }
+            if sent != .sent { miss(session) }
         case .sendWeights(let step, let chunk, let bytes, let session):
-            return send(weightsMessage(step: step, chunk: chunk, bytes: bytes, to: session), to: session)
+            send(weightsMessage(step: step, chunk: chunk, bytes: bytes, to: session), to: session)
         case .sendSample(let id, let session):
             let sample = BulkPayload(copying: try delegate.sample(id))
             let layout = ChunkLayout(totalBytes: sample.bytes.count, chunkBytes: configuration.chunkBytes)
@@ -178,7 +181,7 @@ public final class CoordinatorLoop: @unchecked Sendable {
                 let parts = message(
                     .sample, to: session, index: id, chunk: chunk, layout: layout, payload: part,
                     checksum: CRC32C.checksum(part.bytes))
-                if let event = send(parts, to: session) { return event }
+                send(parts, to: session)
             }
         case .storeChunk(let header, let session):
             guard let payload else { preconditionFailure("a chunk to store without message") }
@@ -233,24 +236,31 @@ public final class CoordinatorLoop: @unchecked Sendable {
         return [.bytes(session.routingID), .bytes(BulkHeaderCodec.encode(header)), .payload(payload)]
     }
 
-    private func send(_ parts: [Part], to session: SessionID) -> CoordinatorState.Event? {
-        guard !outbox.contains(where: { $0.session == session }) else {
-            outbox.append((session, parts))
-            return nil
-        }
+    private func send(_ parts: [Part], to session: SessionID) {
+        guard !outbox.contains(where: { $0.session == session }) else { return outbox.append((session, parts)) }
         switch bulk?.send(parts) {
         case .sent: break
         case .full: outbox.append((session, parts))
-        case .unreachable, nil: return .unreachable(session)
+        case .unreachable, nil: miss(session)
         }
-        return nil
+    }
+
+    /// Notes that nothing can be sent to a session any more. What it said before, a farewell perhaps, may still be unread.
+    private func miss(_ session: SessionID) {
+        if !missed.contains(session) { missed.append(session) }
+    }
+
+    /// Takes in the loss of sessions, once their last words have been read.
+    private func loseMissed() {
+        guard !missed.isEmpty else { return }
+        receiveControl()
+        while end == nil, !missed.isEmpty { handle(.unreachable(missed.removeFirst())) }
     }
 
     /// Tries again what was not taken; the order within a session stays.
     private func flush() {
         guard !outbox.isEmpty else { return }
         var blocked: Set<SessionID> = []
-        var lost: [SessionID] = []
         var waiting: [(session: SessionID, parts: [Part])] = []
         for item in outbox {
             if blocked.contains(item.session) {
@@ -260,11 +270,10 @@ public final class CoordinatorLoop: @unchecked Sendable {
             switch bulk?.send(item.parts) {
             case .sent: continue
             case .full: waiting.append(item)
-            case .unreachable, nil: lost.append(item.session)
+            case .unreachable, nil: miss(item.session)
             }
             blocked.insert(item.session)
         }
         outbox = waiting
-        for session in lost { handle(.unreachable(session)) }
     }
 }

@@ -1,5 +1,6 @@
 import ArgumentParser
 import Checkpoints
+import Fleet
 import Foundation
 import Training
 
@@ -14,8 +15,12 @@ struct InspectCommand: ParsableCommand {
 
     func run() throws {
         let summary = try CheckpointSummary(path: file())
+        // Of a file that cannot even be opened there is nothing to show.
+        if summary.step == nil, summary.tensors.isEmpty, let damage = summary.damage {
+            throw FleetExit(exitCode: Fleet.ExitCode.noCheckpoint, text: damage)
+        }
         print(json ? try summary.json() : summary.text)
-        if summary.damage != nil { throw ArgumentParser.ExitCode(66) }
+        if summary.damage != nil { throw ArgumentParser.ExitCode(Fleet.ExitCode.noCheckpoint) }
     }
 
     private func file() throws -> String {

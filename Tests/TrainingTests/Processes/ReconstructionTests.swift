@@ -1,0 +1,121 @@
+import Foundation
+import ImageData
+import Testing
+import Training
+
+extension ProcessTests {
+    /// `mvq reconstruct` on the checkpoints of a run.
+    @Suite struct ReconstructionTests {
+        private struct Outcome {
+            let text: String
+            let picture: RGBImage
+            let psnr: Double
+            let kept: Int
+        }
+
+        private func reconstruct(_ more: String...) throws -> Outcome {
+            let workshop = try Workshop.here()
+            let run = try workshop.reference()
+            let out = workshop.path("picture.png")
+            let (exitCode, command) = try workshop.command("mvq", ["reconstruct", "--checkpoint", run.path, "--data", run.data, "--out", out] + more)
+            try #require(exitCode == 0 && command.lines.isEmpty, "\(command.standardError)")
+            let text = command.standardOutput
+            func number(_ before: String) -> Double? {
+                text.range(of: before).flatMap { Double(text[$0.upperBound...].prefix { $0.isNumber || $0 == "." }) }
+            }
+            return Outcome(
+                text: text, picture: try ImageFile.read(out), psnr: try #require(number("PSNR "), "\(text)"), kept: Int(try #require(number(", K "))))
+        }
+
+        /// The mean over rows of the PSNR between the tiles of the first and second column, for pictures of 64 pixels with a margin of 2.
+        private func psnr(_ picture: RGBImage, scale: Int) -> Double {
+            let tile = 64 * scale
+            let rows = (picture.height - 2) / (tile + 2)
+            let ratios = (0..<rows).map { row in
+                var squares = 0.0
+                for y in 0..<tile {
+                    for x in 0..<(tile * 3) {
+                        let line = ((2 + row * (tile + 2) + y) * picture.width + 2) * 3
+                        let difference = Double(picture.pixels[line + x]) - Double(picture.pixels[line + (tile + 2) * 3 + x])
+                        squares += difference * difference
+                    }
+                }
+                return 10 * log10(255 * 255 / (squares / Double(tile * tile * 3)))
+            }
+            return ratios.reduce(0, +) / Double(rows)
+        }
+
+        /// The pixels of a column of tiles.
+        private func column(_ number: Int, of picture: RGBImage, scale: Int) -> [UInt8] {
+            let tile = 64 * scale
+            return (0..<picture.height).flatMap { y in
+                let start = (y * picture.width + 2 + number * (tile + 2)) * 3
+                return picture.pixels[start..<(start + tile * 3)]
+            }
+        }
+
+        @Test func thePictureShowsWhatThePSNRSays() throws {
+            let outcome = try reconstruct("--rows", "5", "--limit", "5")
+            #expect(outcome.text.hasPrefix("step 20, 5 images, K 36: PSNR ") && outcome.text.contains("picture (original | reconstruction | merge map): "))
+            let scale = try #require([1, 2, 3, 4].first { outcome.picture.width == 3 * (64 * $0 + 2) + 2 }, "\(outcome.picture.width) pixels wide")
+            #expect(outcome.picture.height == 5 * (64 * scale + 2) + 2)
+            // Two decimals are printed; the picture's own rounding to 256 levels moves the third.
+            let shown = psnr(outcome.picture, scale: scale)
+            #expect(abs(shown - outcome.psnr) < 0.015, "the picture has \(shown) dB, the text says \(outcome.psnr)")
+            // The originals are the images of the dataset in order, spread over the folder.
+            let folder = try ImageFolder(root: Workshop.here().dataset(), split: "val")
+            if scale == 1 {
+                for row in 0..<5 {
+                    let original = try folder.image(of: row * folder.count / 5)
+                    let first = ((2 + row * 66) * outcome.picture.width + 2) * 3
+                    #expect(Array(outcome.picture.pixels[first..<(first + 192)]) == Array(original.pixels[..<192]), "first line of row \(row)")
+                }
+            }
+        }
+
+        @Test func theSummaryIsThatOfTheExamples() throws {
+            let run = try Workshop.here().reference()
+            let folder = try ImageFolder(root: run.data, split: "val")
+            let samples = Array(0..<7)
+            let (summary, examples) = try Reconstruction(TokenizerCheckpoint(path: run.path, weights: .ema), kept: nil, threads: 2)
+                .run(folder, samples: samples, examples: 7)
+            try #require(examples.count == 7)
+            for (example, sample) in zip(examples, samples) {
+                #expect(try example.original == folder.image(of: sample), "64 pixels need no resizing")
+                var squares = 0.0
+                for (x, y) in zip(example.original.pixels, example.reconstruction.pixels) { squares += (Double(x) - Double(y)) * (Double(x) - Double(y)) }
+                let decibels = 10 * log10(255 * 255 / (squares / Double(64 * 64 * 3)))
+                #expect(abs(decibels - example.psnr) < 0.01, "\(decibels) from the pictures, \(example.psnr) reported")
+            }
+            #expect(abs(summary.psnr - examples.map(\.psnr).reduce(0, +) / 7) < 1e-9)
+            #expect(summary.images == 7 && summary.step == 20 && summary.keptTokens == 36 && (0...1).contains(summary.codebookUsage))
+        }
+
+        @Test func averagedAndRawWeightsDiffer() throws {
+            let averaged = try reconstruct("--limit", "3", "--rows", "3")
+            let raw = try reconstruct("--limit", "3", "--rows", "3", "--weights", "raw")
+            #expect(averaged.picture != raw.picture && averaged.psnr != raw.psnr)
+            #expect(try reconstruct("--limit", "3", "--rows", "3", "--weights", "ema", "--threads", "1").picture == averaged.picture, "threads move no bit")
+        }
+
+        @Test func theNumberOfKeptTokensCanBeChosen() throws {
+            let outcomes = try ["8", "36", "64"].map { try reconstruct("--limit", "2", "--rows", "2", "--kept-tokens", $0) }
+            #expect(outcomes.map(\.kept) == [8, 36, 64])
+            let scale = (outcomes[0].picture.width - 8) / 192
+            #expect(Set(outcomes.map { column(1, of: $0.picture, scale: scale) }).count == 3, "other reconstructions")
+            #expect(Set(outcomes.map { column(2, of: $0.picture, scale: scale) }).count == 3, "other merge maps")
+            #expect(Set(outcomes.map { column(0, of: $0.picture, scale: scale) }).count == 1, "the same originals")
+        }
+
+        @Test func theSummaryAsJSON() throws {
+            let workshop = try Workshop.here()
+            let run = try workshop.reference()
+            let (exitCode, command) = try workshop.command(
+                "mvq", ["reconstruct", "--checkpoint", run.store.path(of: 15), "--data", run.data, "--rows", "0", "--json"])
+            #expect(exitCode == 0)
+            let json = try #require(try JSONSerialization.jsonObject(with: Data(command.standardOutput.utf8)) as? [String: Any])
+            #expect(json["step"] as? Int == 15 && json["images"] as? Int == 16 && json["keptTokens"] as? Int == 36)
+            #expect((json["psnr"] as? Double).map { (5...40).contains($0) } == true)
+        }
+    }
+}

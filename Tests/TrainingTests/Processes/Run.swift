@@ -1,0 +1,118 @@
+import Checkpoints
+import Checksums
+import Fleet
+import Foundation
+import NeuralNet
+import TestKit
+import Testing
+import Training
+
+/// The folder of a run, seen from outside, and the arguments that its coordinator is started with.
+struct Run {
+    static let steps = 20
+    static let preset = Fixtures.packageRoot.appendingPathComponent("configs/tokenizer-gr-tiny.yaml").path
+
+    let path: String
+    let data: String
+    var listen = "tcp://127.0.0.1:*"
+    /// Overrides of the shipped preset.
+    var settings = ["training.steps=\(steps)", "training.global_batch=16", "checkpoints.every_steps=5"]
+    var more: [String] = []
+
+    var arguments: [String] {
+        // Should this process die, the coordinator it leaves behind ends by itself.
+        ["--config", Run.preset, "--data", data, "--run", path, "--listen", listen, "--gather-seconds", "120"]
+            + settings.flatMap { ["--set", $0] } + more
+    }
+
+    var configuration: RunConfiguration {
+        get throws {
+            try RunConfiguration(
+                file: Run.preset,
+                overrides: settings.map { setting in
+                    let parts = setting.split(separator: "=", maxSplits: 1).map(String.init)
+                    return (key: parts[0], value: parts[1])
+                })
+        }
+    }
+
+    var store: CheckpointStore { CheckpointStore(directory: "\(path)/checkpoints") }
+
+    /// Bytes of the journal up to the last line end.
+    var journalText: String {
+        let text = (try? String(contentsOfFile: "\(path)/journal.jsonl", encoding: .utf8)) ?? ""
+        return text.lastIndex(of: "\n").map { String(text[...$0]) } ?? ""
+    }
+
+    /// Committed steps so far.
+    var committed: Int { journalText.utf8.count { $0 == UInt8(ascii: "\n") } }
+
+    /// The journal's records, its chain of digests verified.
+    func journal() throws -> [JournalRecord] { try Journal(reading: journalText) { SHA256.digest(of: $0) }.records }
+
+    /// The journal without what may differ between equal runs: who computed what, and the chain over it.
+    func results() throws -> [JournalRecord] {
+        try journal().map { record in
+            var record = record
+            (record.blocks, record.previous) = ([], "")
+            return record
+        }
+    }
+
+    /// The sessions that computed something.
+    func sessions() throws -> Set<SessionID> { Set(try journal().flatMap { $0.blocks.map(\.session) }) }
+
+    /// The digest of the weights in a checkpoint, recomputed from its tensors.
+    func weightsDigest(ofCheckpoint step: Int) throws -> String {
+        try TrainingState(try store.load(step: step), layout: TokenizerTask(try configuration).layout).weightsDigest
+    }
+
+    /// Digests of everything that must not be lost: journal and checkpoints.
+    func contents() throws -> [String: String] {
+        var digests: [String: String] = ["journal.jsonl": SHA256.digest(of: journalText)]
+        for name in try FileManager.default.contentsOfDirectory(atPath: store.directory) {
+            let path = "\(store.directory)/\(name)"
+            digests[name] = try (try? FileManager.default.destinationOfSymbolicLink(atPath: path)) ?? fileDigest(path)
+        }
+        return digests
+    }
+
+    /// Compares this run, step by step and in its last checkpoint, with another.
+    func expectEqual(to other: Run, sourceLocation: SourceLocation = #_sourceLocation) throws {
+        let (mine, theirs) = (try results(), try other.results())
+        #expect(mine.count == Run.steps && theirs.count == Run.steps, "\(mine.count) and \(theirs.count) steps", sourceLocation: sourceLocation)
+        for (mine, theirs) in zip(mine, theirs) {
+            #expect(mine == theirs, "step \(mine.step)", sourceLocation: sourceLocation)
+            if mine != theirs { break }
+        }
+        #expect(try weightsDigest(ofCheckpoint: Run.steps) == theirs.last?.weightsDigest, sourceLocation: sourceLocation)
+    }
+
+    /// A copy under another path; checkpoint files are shared, so they must be replaced, not written to.
+    func copy(to path: String) throws -> Run {
+        try FileManager.default.createDirectory(atPath: "\(path)/checkpoints", withIntermediateDirectories: true)
+        for name in try FileManager.default.contentsOfDirectory(atPath: self.path) where name != "checkpoints" {
+            try FileManager.default.copyItem(atPath: "\(self.path)/\(name)", toPath: "\(path)/\(name)")
+        }
+        for name in try FileManager.default.contentsOfDirectory(atPath: store.directory) {
+            let (from, to) = ("\(store.directory)/\(name)", "\(path)/checkpoints/\(name)")
+            if name == "latest" { try FileManager.default.copyItem(atPath: from, toPath: to) } else { try FileManager.default.linkItem(atPath: from, toPath: to) }
+        }
+        var copy = Run(path: path, data: data)
+        copy.settings = settings
+        return copy
+    }
+
+    /// Replaces the checkpoint file of a step by its first half.
+    func truncateCheckpoint(_ step: Int) throws {
+        let file = store.path(of: step)
+        let bytes = try Data(contentsOf: URL(fileURLWithPath: file))
+        try FileManager.default.removeItem(atPath: file)
+        try bytes.prefix(bytes.count / 2).write(to: URL(fileURLWithPath: file))
+    }
+}
+
+/// SHA-256 of a file.
+func fileDigest(_ path: String) throws -> String {
+    try Data(contentsOf: URL(fileURLWithPath: path)).withUnsafeBytes { SHA256.digest(of: $0) }
+}

@@ -1,0 +1,50 @@
+import Checkpoints
+import Foundation
+import ImageData
+import NeuralNet
+import TensorCore
+import Training
+
+/// A tokenizer of 16 × 16 pixels and 64 tokens, and images for it.
+enum SmallModel {
+    static var configuration: RunConfiguration {
+        var configuration = RunConfiguration()
+        configuration.model.imageSize = 16
+        configuration.model.channels = 8
+        configuration.model.channelMultipliers = [1, 2]
+        configuration.model.groups = 4
+        configuration.model.heads = 2
+        configuration.model.attentionBlocks = 2
+        configuration.model.bits = 5
+        configuration.model.sourceRecovery.width = 16
+        configuration.model.sourceRecovery.heads = 2
+        return configuration
+    }
+
+    /// Encoded pictures, 40 × 24 pixels: wider than high, so that the crop matters.
+    static func images(_ count: Int) throws -> [(sample: Int, name: String, bytes: [UInt8])] {
+        let synthesizer = try DatasetSynthesizer(DatasetSynthesizer.Settings(classes: 4, perClass: count, size: 40, seed: 5))
+        return (0..<count).map { number in
+            let square = synthesizer.image(split: "train", label: number % 4, number: number)
+            let picture = RGBImage(width: 40, height: 24, pixels: Array(square.pixels[..<(40 * 24 * 3)]))
+            return (sample: 100 + number, name: "picture-\(number).JPEG", bytes: JPEG.encode(picture, quality: 90))
+        }
+    }
+}
+
+/// The bits of a tensor's elements: comparisons by bits tell 0 from −0 and find equal NaNs.
+func bits(_ tensor: Tensor) -> [UInt32] { tensor.elements.map(\.bitPattern) }
+
+/// Numbers that differ from element to element.
+func noise(_ count: Int, key: String) -> Tensor {
+    let random = Philox(seed: 11, domain: key)
+    return Tensor((0..<count).map { Float(random.uniform(draw: $0) - 0.5) }, [count])
+}
+
+/// Runs `body` with a new empty folder, removed at the end.
+func withTemporaryFolder<Result>(_ body: (String) throws -> Result) throws -> Result {
+    let folder = FileManager.default.temporaryDirectory.appendingPathComponent("training-\(UUID().uuidString)").path
+    try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
+    defer { try? FileManager.default.removeItem(atPath: folder) }
+    return try body(folder)
+}

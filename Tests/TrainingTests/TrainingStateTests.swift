@@ -1,0 +1,110 @@
+import Checkpoints
+import Fleet
+import NeuralNet
+import TensorCore
+import Testing
+import Training
+
+/// What a run carries from one checkpoint to the next, through a file.
+@Suite struct TrainingStateTests {
+    private let task = TokenizerTask(SmallModel.configuration)
+
+    private func state() -> TrainingState {
+        let count = task.layout.count
+        var state = TrainingState(layout: task.layout, seed: 1)
+        state.optimizer = AdamW.State(
+            weights: noise(count, key: "weights"), firstMoment: noise(count, key: "first"), secondMoment: noise(count, key: "second"),
+            ema: noise(count, key: "ema"), step: 41)
+        state.step = 42
+        return state
+    }
+
+    private var facts: TrainingState.Facts {
+        TrainingState.Facts(
+            configuration: task.configuration, runID: RunID(high: 7, low: 8).description, datasetFingerprint: "data", sampleCount: 50,
+            numericClass: "class", epoch: 6)
+    }
+
+    private func published(_ checkpoint: Checkpoint, in folder: String) throws -> LoadedCheckpoint {
+        let store = CheckpointStore(directory: folder)
+        try store.prepare()
+        try store.publish(checkpoint)
+        return try store.load(step: checkpoint.step)
+    }
+
+    @Test func aStateComesBackBitForBit() throws {
+        let state = state()
+        try withTemporaryFolder { folder in
+            let loaded = try published(state.checkpoint(layout: task.layout, facts: facts), in: folder)
+            let back = try TrainingState(loaded, layout: task.layout)
+            #expect(back.step == 42 && back.optimizer.step == 41)
+            #expect(bits(back.optimizer.weights) == bits(state.optimizer.weights) && back.weightsDigest == state.weightsDigest)
+            #expect(bits(back.optimizer.ema) == bits(state.optimizer.ema))
+            #expect(bits(back.optimizer.firstMoment) == bits(state.optimizer.firstMoment))
+            #expect(bits(back.optimizer.secondMoment) == bits(state.optimizer.secondMoment))
+            let attributes = loaded.checkpoint.attributes
+            #expect(attributes["epoch"] == 6 && attributes["sample_count"] == 50 && attributes["seed"] == 1)
+            #expect(attributes["dataset_fingerprint"] == "data" && attributes["numeric_class"] == "class")
+            #expect(attributes["run_id"] == .string("00000000000000070000000000000008") && attributes["build"] == .string(BuildVersion.current))
+            #expect(try attributes["config"]?.string.map { try RunConfiguration(yaml: $0, file: "config") } == task.configuration)
+        }
+    }
+
+    /// A checkpoint is a copy: training may write the vectors in place while it is on its way to the disk.
+    @Test func aCheckpointDoesNotChangeWithTheState() {
+        let state = state()
+        let checkpoint = state.checkpoint(layout: task.layout, facts: facts)
+        let before = checkpoint.arrays
+        state.optimizer.weights.fillInPlace(0)
+        state.optimizer.ema.fillInPlace(0)
+        #expect(checkpoint.arrays == before && before.contains { $0.values.contains { $0 != 0 } })
+    }
+
+    @Test func anotherModelsCheckpointIsRefusedByTensor() throws {
+        var wider = SmallModel.configuration
+        wider.model.bits = 6
+        var deeper = SmallModel.configuration
+        deeper.model.attentionBlocks = 3
+        try withTemporaryFolder { folder in
+            let loaded = try published(state().checkpoint(layout: task.layout, facts: facts), in: folder)
+            for (configuration, expected) in [(wider, "has shape"), (deeper, "lacks /model/encoder.attn.blocks.2.")] {
+                do {
+                    _ = try TrainingState(loaded, layout: TokenizerTask(configuration).layout)
+                    Issue.record("accepted for another model")
+                } catch {
+                    let text = "\(error)"
+                    #expect(text.hasPrefix("\(folder)/step-00000042.h5: ") && text.contains(expected) && text.contains("/model/"), "\(text)")
+                    #expect(!text.contains("\n") && (error as? any ExitCoded)?.exitCode == 66)
+                }
+            }
+        }
+    }
+
+    @Test func weightsMustHaveTheirDigest() throws {
+        let original = state().checkpoint(layout: task.layout, facts: facts)
+        func altered(_ change: (inout [String: AttributeValue]) -> Void) -> Checkpoint {
+            var attributes = original.attributes
+            change(&attributes)
+            return Checkpoint(step: original.step, attributes: attributes, arrays: original.arrays)
+        }
+        for (checkpoint, expected) in [
+            (altered { $0["weights_digest"] = .string(String(repeating: "0", count: 64)) }, "digest"), (altered { $0["optimizer_step"] = nil }, "optimizer_step"),
+        ] {
+            try withTemporaryFolder { folder in
+                let loaded = try published(checkpoint, in: folder)
+                do {
+                    _ = try TrainingState(loaded, layout: task.layout)
+                    Issue.record("accepted although \(expected) is wrong")
+                } catch {
+                    #expect("\(error)".contains(expected) && (error as? any ExitCoded)?.exitCode == 66, "\(error)")
+                }
+            }
+        }
+    }
+
+    @Test func aNewStateIsAFunctionOfTheSeed() {
+        let states = [1, 1, 2].map { TrainingState(layout: task.layout, seed: $0) }
+        #expect(states[0].weightsDigest == states[1].weightsDigest && states[0].weightsDigest != states[2].weightsDigest)
+        #expect(bits(states[0].optimizer.ema) == bits(states[0].optimizer.weights) && states[0].step == 0 && states[0].optimizer.step == 0)
+    }
+}
