@@ -9,26 +9,6 @@ import Transport
 extension ProcessTests {
     /// What people get wrong: one line that names the file, key or peer and the mend; the documented exit code; nothing lost.
     @Suite struct BadInputTests {
-        /// Runs a command that must fail with one line on standard error and nothing else.
-        @discardableResult
-        private func expectRefusal(
-            _ name: String, _ arguments: [String], exitCode expected: Int32, _ parts: String..., sourceLocation: SourceLocation = #_sourceLocation
-        ) throws -> String {
-            let (exitCode, command) = try Workshop.here().command(name, arguments)
-            #expect(exitCode == expected && command.standardOutput == "", "\(command.standardError)", sourceLocation: sourceLocation)
-            expectOneComplaint(command, parts, sourceLocation: sourceLocation)
-            #expect(command.lines.count == command.complaints.count + command.lines.count { $0.hasPrefix("new run in ") || $0.hasPrefix("listening on ") || $0.hasPrefix("checkpoint ") },
-                "\(command.standardError)", sourceLocation: sourceLocation)
-            return command.complaints.last ?? ""
-        }
-
-        private func expectOneComplaint(_ command: Command, _ parts: [String], sourceLocation: SourceLocation = #_sourceLocation) {
-            #expect(command.complaints.count == 1, "\(command.standardError)", sourceLocation: sourceLocation)
-            for part in parts {
-                #expect(command.complaints.last?.contains(part) == true, "\(part): \(command.complaints)", sourceLocation: sourceLocation)
-            }
-        }
-
         private var coordinator: Run {
             get throws { Run(path: try Workshop.here().path("refused"), data: try Workshop.here().dataset()) }
         }
@@ -264,56 +244,6 @@ extension ProcessTests {
             let (exitCode, worker) = try Workshop.here().command("mvq-worker", ["--connect", address, "--orphan-seconds", "1"])
             #expect(exitCode == 69, "\(worker.standardError)")
             expectOneComplaint(worker, ["no coordinator at \(address) for 1 s", "check that it runs"])
-        }
-
-        // MARK: Command lines
-
-        @Test(arguments: [
-            ("mvq-coordinator", ["--config", "x", "--data", "x", "--run", "x", "--speed", "9"], "Unknown option '--speed'"),
-            ("mvq-coordinator", ["--config", "x"], "Missing expected argument '--data <dir>'"),
-            ("mvq-coordinator", ["--config", "x", "--data", "x", "--run", "x", "--min-workers", "0"], "--min-workers is 0; it must be 1 or more"),
-            ("mvq-coordinator", ["--config", "x", "--data", "x", "--run", "x", "--set", "steps"], "--set"),
-            ("mvq-worker", ["--connect", "tcp://127.0.0.1:1", "--speed"], "Unknown option '--speed'"), ("mvq-worker", [], "--connect <address>"),
-            ("mvq-worker", ["--connect", "somewhere"], "tcp://host:port"), ("mvq-worker", ["--connect", "tcp://127.0.0.1:1", "--log-level", "loud"], "debug"),
-            ("mvq", ["reconstruct", "--speed"], "mvq reconstruct --help"), ("mvq", ["fly"], "mvq --help"),
-            ("mvq", ["reconstruct", "--checkpoint", "x", "--data", "x", "--weights", "fat"], "'ema' and 'raw'"),
-            ("mvq", ["dataset", "synthesize", "--out", "/proc", "--classes", "0"], "the number of classes is 0; it must be between 1 and 9999"),
-        ])
-        func aWrongCommandLineIsOneLine(name: String, arguments: [String], part: String) throws {
-            try expectRefusal(name, arguments, exitCode: 64, part)
-        }
-
-        @Test(arguments: ["mvq", "mvq-coordinator", "mvq-worker"]) func helpAndVersionAreNoErrors(name: String) throws {
-            for (option, part) in [("--help", "USAGE: \(name)"), ("--version", BuildVersion.current)] {
-                let (exitCode, command) = try Workshop.here().command(name, [option])
-                #expect(exitCode == 0 && command.standardError == "" && command.standardOutput.contains(part), "\(name) \(option)")
-            }
-        }
-
-        @Test func whatIsNoCheckpointIsNamed() throws {
-            let workshop = try Workshop.here()
-            let data = try workshop.dataset()
-            try expectRefusal("mvq", ["inspect", Run.preset], exitCode: 66, "\(Run.preset): is no checkpoint", "give a file that training has written")
-            try expectRefusal("mvq", ["reconstruct", "--checkpoint", Run.preset, "--data", data], exitCode: 66, "\(Run.preset): is no checkpoint")
-            for command in ["inspect", "reconstruct"] {
-                for path in ["\(data)/absent.h5", data] {
-                    let arguments = command == "inspect" ? [path] : ["--checkpoint", path, "--data", data]
-                    try expectRefusal("mvq", [command] + arguments, exitCode: 66, path)
-                }
-            }
-        }
-
-        @Test func reconstructionNamesWhatIsWrong() throws {
-            let reference = try Workshop.here().reference()
-            func arguments(_ more: String...) -> [String] { ["reconstruct", "--checkpoint", reference.path] + more }
-            for kept in ["0", "6", "65", "-3"] {
-                try expectRefusal("mvq", arguments("--data", reference.data, "--kept-tokens=\(kept)"), exitCode: 78, "--kept-tokens \(kept)", "keep 7 to 64")
-            }
-            let train = "\(reference.data)/train"
-            try expectRefusal("mvq", arguments("--data", train), exitCode: 65, "no folder \(train)/val", "expected ImageNet's layout")
-            try expectRefusal(
-                "mvq", arguments("--data", reference.data, "--limit", "1", "--out", "\(train)/absent/x.png"), exitCode: 74, "\(train)/absent/x.png",
-                "check the folder")
         }
     }
 }

@@ -25,11 +25,12 @@ extension ProcessTests {
         func anyNumberOfWorkersGivesTheSameBits(_ workers: [Worker]) throws {
             let workshop = try Workshop.here()
             let reference = try workshop.reference()
-            try workshop.withRun { fleet in
+            // The optimizer's threads move no bit either.
+            try workshop.withRun({ $0.more = ["--threads", "\(workers.count)"] }) { fleet in
                 try fleet.start(minimumWorkers: workers.count)
                 try fleet.expectToFinish(workers.map { try fleet.worker(threads: $0.threads, hasData: $0.hasData) })
                 try fleet.run.expectEqual(to: reference)
-                #expect(try fleet.run.sessions().count == workers.count, "everybody took part")
+                #expect(try fleet.run.sessions().count >= workers.count, "everybody took part")
                 #expect(try fleet.run.store.steps() == [10, 15, 20], "every fifth step, the last three kept")
             }
         }
@@ -86,7 +87,7 @@ extension ProcessTests {
                 let coordinator = try fleet.start(minimumWorkers: 2)
                 let (survivor, victim) = (try fleet.worker(hasData: true), try fleet.worker(hasData: false, more: ["--log-level", "debug"]))
                 try fleet.waitForSteps(3)
-                try fleet.killInMidStep(victim)
+                try fleet.killInMidStep([victim])
                 let steps = fleet.run.committed
                 try fleet.expectToFinish([survivor])
                 try fleet.run.expectEqual(to: reference)
@@ -126,7 +127,7 @@ extension ProcessTests {
                 let coordinator = try fleet.start(minimumWorkers: 2)
                 let first = try (0..<2).map { _ in try fleet.worker(hasData: true, more: ["--log-level", "debug"]) }
                 try fleet.waitForSteps(3)
-                for worker in first { try fleet.killInMidStep(worker) }
+                try fleet.killInMidStep(first)
                 try coordinator.eventually("both to be missed") { coordinator.lines.count { $0.contains(" lost: ") } == 2 }
                 #expect(coordinator.isRunning && fleet.run.committed < Run.steps)
                 try fleet.expectToFinish(try (0..<2).map { _ in try fleet.worker(hasData: true) })
@@ -150,7 +151,7 @@ extension ProcessTests {
                 let committed = fleet.run.committed
                 #expect(newest < committed && committed < Run.steps, "steps must be left to replay and to do")
 
-                let second = try fleet.start(minimumWorkers: 1)
+                let second = try fleet.start(minimumWorkers: 2)
                 #expect(
                     second.lines.first?.hasPrefix("resuming from step \(newest) (") == true
                         && second.lines.first?.contains("; \(committed - newest) journaled steps are computed again") == true, "\(second.lines)")

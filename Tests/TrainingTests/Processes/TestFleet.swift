@@ -61,22 +61,24 @@ final class TestFleet {
         try #require(run.committed >= count, "the coordinator ended: \(coordinator.standardError)")
     }
 
-    /// Kills a worker by SIGKILL while it computes: it must have been started with `--log-level debug`.
+    /// Kills workers by SIGKILL while each of them computes a block of its own: they must have been started with `--log-level debug`.
     ///
-    /// It is stopped first, so that what its log said last is what it was doing.
-    func killInMidStep(_ worker: Command) throws {
-        func isComputing() -> Bool {
-            guard let last = worker.lines.last(where: { $0.contains(" step ") }) else { return false }
-            return !last.contains("computed") && !last.contains("no longer wanted")
+    /// They are stopped first, so that what their logs said last is what they were doing.
+    func killInMidStep(_ workers: [Command]) throws {
+        func block(of worker: Command) -> Substring? {
+            guard let last = worker.lines.last(where: { $0.contains(" step ") }), let step = last.range(of: " step ") else { return nil }
+            return last.contains("computed") || last.contains("no longer wanted") ? nil : last[step.upperBound...]
         }
-        try worker.eventually("the worker to compute") {
-            guard isComputing() else { return false }
-            worker.signal(SIGSTOP)
-            if isComputing() { return true }
-            worker.signal(SIGCONT)
+        func areComputing() -> Bool { Set(workers.compactMap(block)).count == workers.count }
+        try Command.eventually("\(workers.count) workers to compute", orTell: { workers[0].standardError.suffix(2000) }) {
+            guard areComputing() else { return false }
+            for worker in workers { worker.signal(SIGSTOP) }
+            if areComputing() { return true }
+            for worker in workers { worker.signal(SIGCONT) }
             return false
         }
-        worker.kill()
+        for worker in workers { worker.signal(SIGKILL) }
+        for worker in workers { worker.kill() }
     }
 
     /// Waits for the end of a run: coordinator and workers exit 0, all steps are committed.
