@@ -78,6 +78,8 @@ let package = Package(
         tests(of: "Telemetry"),
         tests(of: "Fleet"),
         tests(of: "Transport"),
-        tests(of: "Training"),
+        tests(
+            of: "Training",
+            ["MergeVQ", "NeuralNet", "TensorCore", "ImageData", "Checkpoints", "Checksums", "Fleet", "Transport"]),
     ]
 )

@@ -78,7 +78,7 @@ import Training
         ("model.patch_size", "0", "1 to 65536"), ("model.patch_width", "-8", "1 to 65536"),
         ("model.image_size", "60", "a multiple of 8"), ("model.image_size", "8", "a multiple of 8, the pixels of one token, from 16"),
         ("model.image_size", "4611686018427387904", "a multiple of 8"), ("model.attention_blocks", "0", "1 to 65536"),
-        ("model.heads", "3", "a divisor of the token widths 128"), ("model.heads", "0", "a divisor"), ("model.bits", "0", "1 to 18"),
+        ("model.encoder_heads", "3", "a divisor of the encoder's token width 128"), ("model.decoder_heads", "0", "a divisor"), ("model.bits", "0", "1 to 18"),
         ("model.bits", "19", "1 to 18"), ("model.groups", "5", "a divisor of 16 channels"), ("model.groups", "0", "a divisor"),
         ("model.layer_scale", "0", "more than 0"), ("model.source_recovery.width", "0", "1 to 65536"),
         ("model.source_recovery.heads", "3", "a divisor of the width 64"), ("model.source_recovery.cross_attention_blocks", "0", "1 to 65536"),

@@ -13,7 +13,8 @@ enum SmallModel {
         configuration.model.channels = 8
         configuration.model.channelMultipliers = [1, 2]
         configuration.model.groups = 4
-        configuration.model.heads = 2
+        configuration.model.encoderHeads = 2
+        configuration.model.decoderHeads = 2
         configuration.model.attentionBlocks = 2
         configuration.model.bits = 5
         configuration.model.sourceRecovery.width = 16

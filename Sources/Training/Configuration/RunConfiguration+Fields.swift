@@ -38,9 +38,12 @@ extension RunConfiguration.Model {
             size($0) && $0 >= 2 * step && $0 % step == 0
         }
         try fields.field("attention_blocks", &attentionBlocks, must: sizes, size)
-        let widths = [width, channels * (channelMultipliers.last ?? 1)]
-        try fields.field("heads", &heads, must: "a divisor of the token widths \(widths[0]) and \(widths[1])") { heads in
-            heads >= 1 && widths.allSatisfy { $0 % heads == 0 }
+        let (encoderWidth, decoderWidth) = (width, channels * (channelMultipliers.last ?? 1))
+        try fields.field("encoder_heads", &encoderHeads, must: "a divisor of the encoder's token width \(encoderWidth)") {
+            $0 >= 1 && encoderWidth % $0 == 0
+        }
+        try fields.field("decoder_heads", &decoderHeads, must: "a divisor of the decoder's token width \(decoderWidth)") {
+            $0 >= 1 && decoderWidth % $0 == 0
         }
         try fields.field("bits", &bits, must: "1 to 18") { (1...18).contains($0) }
         let channels = channels
@@ -148,11 +151,11 @@ extension RunConfiguration {
         return TokenizerConfiguration(
             imageSize: model.imageSize,
             encoder: EncoderConfiguration(
-                stem: stem, blocks: model.attentionBlocks, heads: model.heads, bits: model.bits, groups: model.groups,
+                stem: stem, blocks: model.attentionBlocks, heads: model.encoderHeads, bits: model.bits, groups: model.groups,
                 layerScale: Float(model.layerScale)),
             decoder: DecoderConfiguration(
                 channels: model.channels, multipliers: model.channelMultipliers, residualBlocks: model.residualBlocks,
-                blocks: model.attentionBlocks, heads: model.heads, bits: model.bits, groups: model.groups,
+                blocks: model.attentionBlocks, heads: model.decoderHeads, bits: model.bits, groups: model.groups,
                 layerScale: Float(model.layerScale)),
             recovery: SourceRecoveryConfiguration(
                 width: model.sourceRecovery.width, heads: model.sourceRecovery.heads,

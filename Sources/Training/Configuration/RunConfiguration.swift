@@ -33,7 +33,8 @@ public struct RunConfiguration: Sendable, Equatable {
         public var patchWidth = 128
         /// Transformer blocks of encoder and decoder, each.
         public var attentionBlocks = 4
-        public var heads = 4
+        public var encoderHeads = 4
+        public var decoderHeads = 4
         /// Bits a token: the codebook has 2^bits codes.
         public var bits = 10
         /// Groups of the group norms.

@@ -10,11 +10,7 @@ struct DecoderFixtureTests {
     @Test(arguments: try FixtureCase.all("05_") { $0.settings.has("ddconfig") })
     func matchesGoldenDecoder(_ fixture: FixtureCase) throws {
         let arrays = try fixture.open()
-        let model = fixture.settings.group("ddconfig")
-        let configuration = DecoderConfiguration(
-            channels: model.integer("ch"), multipliers: model.integers("ch_mult"), residualBlocks: model.integer("num_res_blocks"),
-            blocks: model.integer("num_att_blocks"), heads: model.integer("num_heads"), bits: model.integer("z_channels"),
-            groups: model.has("gn_groups") ? model.integer("gn_groups") : 32, layerScale: 1)
+        let configuration = DecoderConfiguration(model: fixture.settings.group("ddconfig"))
         let prefix = String(fixture.settings.text("param_prefix").dropLast())
         let (decoder, layout) = ParameterLayout.build { Decoder($0 / prefix, configuration) }
         let gradients = Tensor(zeros: [layout.count])

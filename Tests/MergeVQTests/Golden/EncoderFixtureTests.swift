@@ -5,9 +5,8 @@ import TestKit
 import Testing
 
 extension EncoderConfiguration {
-    /// The configuration of a fixture's `ddconfig`.
-    init(fixture settings: FixtureCase.Settings) {
-        let model = settings.group("ddconfig")
+    /// The configuration of a fixture's settings, official key names.
+    init(model: FixtureCase.Settings, heads: Int, groups: Int = 32) {
         let multipliers = model.integers("ch_mult")
         let stem: StemConfiguration =
             model.has("isotropic")
@@ -16,12 +15,21 @@ extension EncoderConfiguration {
                 channels: model.integer("ch"), multipliers: multipliers, residualBlocks: model.integer("num_res_blocks"))
         var alignment: Alignment?
         if model.has("dist_head") {
-            let deep = model.isText("dist_head")
-            alignment = Alignment(kind: deep ? .deep : .normed, outputs: model.integer("num_classes"))
+            alignment = Alignment(kind: model.isText("dist_head") ? .deep : .normed, outputs: model.integer("num_classes"))
         }
         self.init(
-            stem: stem, blocks: model.integer("num_att_blocks"), heads: settings.integer("heads"), bits: model.integer("z_channels"),
-            groups: settings.has("gn_groups") ? settings.integer("gn_groups") : 32, layerScale: 1, alignment: alignment)
+            stem: stem, blocks: model.integer("num_att_blocks"), heads: heads, bits: model.integer("z_channels"), groups: groups,
+            layerScale: 1, alignment: alignment)
+    }
+}
+
+extension DecoderConfiguration {
+    /// The configuration of a fixture's settings, official key names.
+    init(model: FixtureCase.Settings) {
+        self.init(
+            channels: model.integer("ch"), multipliers: model.integers("ch_mult"), residualBlocks: model.integer("num_res_blocks"),
+            blocks: model.integer("num_att_blocks"), heads: model.integer("num_heads"), bits: model.integer("z_channels"),
+            groups: model.has("gn_groups") ? model.integer("gn_groups") : 32, layerScale: 1)
     }
 }
 
@@ -33,8 +41,11 @@ struct EncoderFixtureTests {
         let arrays = try fixture.open()
         let settings = fixture.settings
         #expect(settings.double("ln_eps") == 1e-5 && settings.double("gn_eps") == 1e-6, "the model's norms have other ε")
+        let configuration = EncoderConfiguration(
+            model: settings.group("ddconfig"), heads: settings.integer("heads"),
+            groups: settings.has("gn_groups") ? settings.integer("gn_groups") : 32)
         let prefix = String(settings.text("param_prefix").dropLast())
-        let (encoder, layout) = ParameterLayout.build { Encoder($0 / prefix, EncoderConfiguration(fixture: settings)) }
+        let (encoder, layout) = ParameterLayout.build { Encoder($0 / prefix, configuration) }
         let weights = try arrays.hashedWeights(for: layout)
         let mergeCounts = settings.integers("r_list_full")
         let pool = ThreadPool(threads: 1)
