@@ -15,7 +15,8 @@ enum RemoteSample {
         var rest = Substring(text)
         while let end = rest.range(of: after) {
             let head = rest[..<end.lowerBound]
-            if let start = head.range(of: before, options: .backwards), let id = Int(head[start.upperBound...]), (0..<count).contains(id) {
+            if let start = head.range(of: before, options: .backwards), let id = Int(head[start.upperBound...]), (0..<count).contains(id)
+            {
                 result += head[..<start.lowerBound] + path(id)
             } else {
                 result += rest[..<end.upperBound]

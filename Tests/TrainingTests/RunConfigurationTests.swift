@@ -32,7 +32,7 @@ import Training
         // In the wrong section, and out of any.
         ("optimizer:\n  global_batch: 32\n", "run.yaml:2: unknown key 'optimizer.global_batch'; did you mean 'training.global_batch'?"),
         ("steps: 3\n", "run.yaml:1: unknown key 'steps'; did you mean 'training.steps'?"),
-        ("discriminator_loss_type: hinge\n", "run.yaml:1: unknown key 'discriminator_loss_type'; see configs/ for the known keys"),
+        ("discriminator_loss_type: hinge\n", "run.yaml:1: unknown key 'discriminator_loss_type'; see configs/ for the known keys")
     ])
     func anUnknownKeyNamesItsLineAndTheNearestKey(yaml: String, expected: String) {
         #expect(complaint(yaml) == expected)
@@ -52,13 +52,19 @@ import Training
         ("training:\n  steps:\n", "run.yaml:2: training.steps must be a whole number"),
         ("training:\n  steps: [3]\n", "run.yaml:2: training.steps must be a whole number"),
         ("training:\n  steps: 99999999999999999999\n", "run.yaml:2: training.steps must be a whole number"),
-        ("seed: 1\nmodel:\n  channel_multipliers: 3\n", "run.yaml:3: model.channel_multipliers must be a list of whole numbers, e.g. [1, 2, 4]"),
-        ("model:\n  channel_multipliers: [1, two]\n", "run.yaml:2: model.channel_multipliers must be a list of whole numbers, e.g. [1, 2, 4]"),
+        (
+            "seed: 1\nmodel:\n  channel_multipliers: 3\n",
+            "run.yaml:3: model.channel_multipliers must be a list of whole numbers, e.g. [1, 2, 4]"
+        ),
+        (
+            "model:\n  channel_multipliers: [1, two]\n",
+            "run.yaml:2: model.channel_multipliers must be a list of whole numbers, e.g. [1, 2, 4]"
+        ),
         ("model:\n  stem: resnet\n", "run.yaml:2: model.stem must be one of convolutional, patches"),
         ("optimizer:\n  learning_rate: .nan\n", "run.yaml:2: optimizer.learning_rate must be a number"),
         ("optimizer:\n  learning_rate: {a: 1}\n", "run.yaml:2: optimizer.learning_rate must be a number"),
         ("optimizer:\n  gradient_clip: never\n", "run.yaml:2: optimizer.gradient_clip must be a number, or none"),
-        ("training: 5\n", "run.yaml:1: training must hold keys of its own, indented below it"),
+        ("training: 5\n", "run.yaml:1: training must hold keys of its own, indented below it")
     ])
     func aValueOfTheWrongKindNamesItsLineAndWhatIsExpected(yaml: String, expected: String) {
         #expect(complaint(yaml) == expected)
@@ -81,18 +87,23 @@ import Training
         ("model.encoder_heads", "3", "a divisor of the encoder's token width 128"), ("model.decoder_heads", "0", "a divisor"), ("model.bits", "0", "1 to 18"),
         ("model.bits", "19", "1 to 18"), ("model.groups", "5", "a divisor of 16 channels"), ("model.groups", "0", "a divisor"),
         ("model.layer_scale", "0", "more than 0"), ("model.source_recovery.width", "0", "1 to 65536"),
-        ("model.source_recovery.heads", "3", "a divisor of the width 64"), ("model.source_recovery.cross_attention_blocks", "0", "1 to 65536"),
+        ("model.source_recovery.heads", "3", "a divisor of the width 64"),
+        ("model.source_recovery.cross_attention_blocks", "0", "1 to 65536"),
         ("model.source_recovery.self_attention_blocks", "-1", "0 or more"), ("merging.candidates", "0", "1 to 9"),
         ("merging.candidates", "1000000000", "1 to 9"), ("merging.kept_tokens", "64", "such that all 4 candidates lie within 7 … 64"),
         ("merging.kept_tokens", "7", "such that all 4 candidates"), ("merging.kept_tokens", "9223372036854775807", "such that all 4"),
         ("losses.reconstruction", "0", "more than 0"), ("losses.entropy", "-0.1", "0 or more"), ("losses.commitment", "-1", "0 or more"),
-        ("losses.source_recovery", "-1", "0 or more"), ("training.steps", "0", "1 to 2^32"), ("training.steps", "9223372036854775807", "1 to 2^32"),
-        ("training.slots", "6", "a power of two"), ("training.slots", "0", "a power of two"), ("training.slots", "1073741824", "a power of two"),
+        ("losses.source_recovery", "-1", "0 or more"), ("training.steps", "0", "1 to 2^32"),
+        ("training.steps", "9223372036854775807", "1 to 2^32"),
+        ("training.slots", "6", "a power of two"), ("training.slots", "0", "a power of two"),
+        ("training.slots", "1073741824", "a power of two"),
         ("training.global_batch", "20", "a multiple of the 8 slots"), ("training.global_batch", "0", "a multiple of the 8 slots"),
-        ("optimizer.learning_rate", "0", "more than 0"), ("optimizer.beta1", "1", "within 0 … 1"), ("optimizer.beta2", "-0.5", "within 0 … 1"),
+        ("optimizer.learning_rate", "0", "more than 0"), ("optimizer.beta1", "1", "within 0 … 1"),
+        ("optimizer.beta2", "-0.5", "within 0 … 1"),
         ("optimizer.weight_decay", "-1", "0 or more"), ("optimizer.gradient_clip", "0", "more than 0, or none"),
-        ("optimizer.ema_decay", "1", "within 0 … 1"), ("checkpoints.every_steps", "0", "1 or more"), ("checkpoints.keep_last", "0", "1 or more"),
-        ("checkpoints.keep_every_steps", "-1", "0 or more"),
+        ("optimizer.ema_decay", "1", "within 0 … 1"), ("checkpoints.every_steps", "0", "1 or more"),
+        ("checkpoints.keep_last", "0", "1 or more"),
+        ("checkpoints.keep_every_steps", "-1", "0 or more")
     ])
     func aValueOutOfRangeNamesKeyValueAndRange(key: String, value: String, requirement: String) {
         let text = complaint("seed: 1", set: [(key, value)])
@@ -137,7 +148,8 @@ import Training
         expected.optimizer.gradientClip = nil
         expected.model.channelMultipliers = [1, 1, 2, 2]
         let overrides = [
-            ("training.steps", "20"), ("optimizer.gradient_clip", "none"), ("model.channel_multipliers", "[1, 1, 2, 2]"), ("training.steps", "30"),
+            ("training.steps", "20"), ("optimizer.gradient_clip", "none"), ("model.channel_multipliers", "[1, 1, 2, 2]"),
+            ("training.steps", "30")
         ].map { (key: $0.0, value: $0.1) }
         #expect(try RunConfiguration(yaml: yaml, file: "run.yaml", overrides: overrides) == expected)
     }

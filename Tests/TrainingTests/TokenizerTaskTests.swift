@@ -23,7 +23,9 @@ import Training
     }
 
     /// The model run by hand on the same crops: gradient and terms of the mean loss.
-    private func mean(_ images: [(sample: Int, name: String, bytes: [UInt8])], step: Int, kept: Int) throws -> (gradient: [Float], terms: [Float]) {
+    private func mean(_ images: [(sample: Int, name: String, bytes: [UInt8])], step: Int, kept: Int) throws -> (
+        gradient: [Float], terms: [Float]
+    ) {
         let transform = ImageTransform(size: 16, purpose: .training, seed: 1)
         let batch = Tensor(uninitialised: [images.count, 16, 16, 3])
         for (i, image) in images.enumerated() {
@@ -75,7 +77,8 @@ import Training
         #expect(outcome.gradient.elements == before.prefix(task.layout.count).map { $0 * 0.25 })
         let terms = Dictionary(uniqueKeysWithValues: outcome.terms.map { ($0.name, $0.value) })
         let weighted =
-            terms["reconstruction", default: .nan] + 0.1 * (terms["entropy_per_sample", default: .nan] - terms["entropy_batch", default: .nan])
+            terms["reconstruction", default: .nan] + 0.1
+            * (terms["entropy_per_sample", default: .nan] - terms["entropy_batch", default: .nan])
             + 0.25 * terms["commitment", default: .nan] + 0.5 * terms["source_recovery", default: .nan]
         #expect(abs(terms["loss", default: .nan] - weighted) < 1e-5, "loss \(terms), weighted sum \(weighted)")
     }
@@ -98,7 +101,9 @@ import Training
         #expect(bits(try result(images)) == one)
         #expect(bits(try result(images, step: 10)) != one, "another step, other crops")
         #expect(bits(try result(images, kept: 25)) != one)
-        #expect(bits(try result(images.map { (sample: $0.sample + 1, name: $0.name, bytes: $0.bytes) })) != one, "other sample ids, other crops")
+        #expect(
+            bits(try result(images.map { (sample: $0.sample + 1, name: $0.name, bytes: $0.bytes) })) != one,
+            "other sample ids, other crops")
     }
 
     /// The first bad image in order is named, whichever thread meets one first.
@@ -127,7 +132,7 @@ import Training
 
         let partitions: [[(level: Int, index: Int)]] = [
             [(3, 0)], [(2, 1), (2, 0)], [(0, 5), (1, 0), (0, 4), (1, 1), (1, 3)], [7, 2, 4, 0, 6, 1, 5, 3].map { (0, $0) },
-            [(1, 3), (0, 1), (1, 2), (1, 1), (0, 0)],
+            [(1, 3), (0, 1), (1, 2), (1, 1), (0, 0)]
         ]
         for partition in partitions {
             var tree = SlotTree<Tensor>(slots: 8)

@@ -26,7 +26,8 @@ import Training
             let steps = epoch(number, of: plan)
             #expect(steps.flatMap { $0 }.sorted() == Array(0..<samples), "epoch \(number)")
             for step in steps.dropLast() { #expect(step.count == 16) }
-            #expect(plan.epoch(of: number * plan.stepsPerEpoch) == number && plan.epoch(of: (number + 1) * plan.stepsPerEpoch - 1) == number)
+            #expect(
+                plan.epoch(of: number * plan.stepsPerEpoch) == number && plan.epoch(of: (number + 1) * plan.stepsPerEpoch - 1) == number)
         }
     }
 
@@ -85,7 +86,9 @@ import Training
             #expect(audit.samples == 50 && audit.sum == sum(0..<50, epoch: epoch))
             for missing in 0..<50 {
                 #expect(audit.sum != sum((0..<50).filter { $0 != missing }, epoch: epoch))
-                #expect(audit.sum != sum((0..<50).map { $0 == missing ? ($0 + 1) % 50 : $0 }, epoch: epoch), "\(missing) replaced by its neighbour")
+                #expect(
+                    audit.sum != sum((0..<50).map { $0 == missing ? ($0 + 1) % 50 : $0 }, epoch: epoch),
+                    "\(missing) replaced by its neighbour")
             }
         }
         #expect(plan.audit(after: 0, previous: nil).text != plan.audit(after: 1, previous: nil).text)

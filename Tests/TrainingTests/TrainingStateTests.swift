@@ -45,7 +45,9 @@ import Training
             let attributes = loaded.checkpoint.attributes
             #expect(attributes["epoch"] == 6 && attributes["sample_count"] == 50 && attributes["seed"] == 1)
             #expect(attributes["dataset_fingerprint"] == "data" && attributes["numeric_class"] == "class")
-            #expect(attributes["run_id"] == .string("00000000000000070000000000000008") && attributes["build"] == .string(BuildVersion.current))
+            #expect(
+                attributes["run_id"] == .string("00000000000000070000000000000008")
+                    && attributes["build"] == .string(BuildVersion.current))
             #expect(try attributes["config"]?.string.map { try RunConfiguration(yaml: $0, file: "config") } == task.configuration)
         }
     }
@@ -73,7 +75,8 @@ import Training
                     Issue.record("accepted for another model")
                 } catch {
                     let text = "\(error)"
-                    #expect(text.hasPrefix("\(folder)/step-00000042.h5: ") && text.contains(expected) && text.contains("/model/"), "\(text)")
+                    #expect(
+                        text.hasPrefix("\(folder)/step-00000042.h5: ") && text.contains(expected) && text.contains("/model/"), "\(text)")
                     #expect(!text.contains("\n") && (error as? any ExitCoded)?.exitCode == 66)
                 }
             }
@@ -88,7 +91,8 @@ import Training
             return Checkpoint(step: original.step, attributes: attributes, arrays: original.arrays)
         }
         for (checkpoint, expected) in [
-            (altered { $0["weights_digest"] = .string(String(repeating: "0", count: 64)) }, "digest"), (altered { $0["optimizer_step"] = nil }, "optimizer_step"),
+            (altered { $0["weights_digest"] = .string(String(repeating: "0", count: 64)) }, "digest"),
+            (altered { $0["optimizer_step"] = nil }, "optimizer_step")
         ] {
             try withTemporaryFolder { folder in
                 let loaded = try published(checkpoint, in: folder)
@@ -105,6 +109,7 @@ import Training
     @Test func aNewStateIsAFunctionOfTheSeed() {
         let states = [1, 1, 2].map { TrainingState(layout: task.layout, seed: $0) }
         #expect(states[0].weightsDigest == states[1].weightsDigest && states[0].weightsDigest != states[2].weightsDigest)
-        #expect(bits(states[0].optimizer.ema) == bits(states[0].optimizer.weights) && states[0].step == 0 && states[0].optimizer.step == 0)
+        #expect(
+            bits(states[0].optimizer.ema) == bits(states[0].optimizer.weights) && states[0].step == 0 && states[0].optimizer.step == 0)
     }
 }

@@ -72,7 +72,8 @@ extension ProcessTests {
                 expectOneComplaint(coordinator, ["worker ", "image \(file) "] + damage.complaint)
                 for worker in workers {
                     #expect(try worker.exitCode() == 65, "\(worker.standardError)")
-                    expectOneComplaint(worker, ["image \(workersHaveData ? file : "sample \(sample) of the coordinator's dataset") "] + damage.complaint)
+                    expectOneComplaint(
+                        worker, ["image \(workersHaveData ? file : "sample \(sample) of the coordinator's dataset") "] + damage.complaint)
                 }
                 #expect(try fleet.run.committed == 1 && fleet.run.store.steps() == [0, 1], "the step before it is not lost")
                 #expect(try fleet.run.weightsDigest(ofCheckpoint: 1) == fleet.run.journal().last?.weightsDigest)
@@ -126,9 +127,11 @@ extension ProcessTests {
             let file = try Workshop.here().path("own.yaml")
             try "seed: 1\nlosses:\n  entropie: 0.2\n".write(toFile: file, atomically: true, encoding: .utf8)
             let arguments = ["--config", file, "--data", run.data, "--run", run.path]
-            try expectRefusal("mvq-coordinator", arguments, exitCode: 78, "\(file):3: unknown key 'losses.entropie'", "did you mean 'losses.entropy'?")
             try expectRefusal(
-                "mvq-coordinator", ["--config", file + "x", "--data", run.data, "--run", run.path], exitCode: 78, "\(file)x: cannot be read")
+                "mvq-coordinator", arguments, exitCode: 78, "\(file):3: unknown key 'losses.entropie'", "did you mean 'losses.entropy'?")
+            try expectRefusal(
+                "mvq-coordinator", ["--config", file + "x", "--data", run.data, "--run", run.path], exitCode: 78,
+                "\(file)x: cannot be read")
             #expect(!FileManager.default.fileExists(atPath: run.path), "no run was begun")
         }
 
@@ -139,7 +142,8 @@ extension ProcessTests {
             let configuration = try fileDigest("\(copy.path)/config.yaml")
             copy.settings.append("losses.entropy=0.2")
             try expectRefusal(
-                "mvq-coordinator", copy.arguments, exitCode: 78, copy.path, "losses.entropy 0.1, not 0.2", "give the configuration it was started with")
+                "mvq-coordinator", copy.arguments, exitCode: 78, copy.path, "losses.entropy 0.1, not 0.2",
+                "give the configuration it was started with")
             #expect(try copy.contents() == before && fileDigest("\(copy.path)/config.yaml") == configuration)
             copy.settings.removeLast()
             copy.more = ["--resume", "never"]
@@ -156,8 +160,14 @@ extension ProcessTests {
             try copy.truncateCheckpoint(20)
             try withFleet(of: copy) { fleet in
                 let coordinator = try fleet.start()
-                #expect(coordinator.lines.contains { $0.hasPrefix("damaged checkpoint skipped: \(copy.store.path(of: 20)): the file is damaged") })
-                #expect(coordinator.lines.contains { $0.hasPrefix("resuming from step 15 ") && $0.contains("5 journaled steps are computed again") })
+                #expect(
+                    coordinator.lines.contains {
+                        $0.hasPrefix("damaged checkpoint skipped: \(copy.store.path(of: 20)): the file is damaged")
+                    })
+                #expect(
+                    coordinator.lines.contains {
+                        $0.hasPrefix("resuming from step 15 ") && $0.contains("5 journaled steps are computed again")
+                    })
                 try fleet.expectToFinish([try fleet.worker(threads: 2, hasData: true)])
                 try copy.expectEqual(to: reference)
                 #expect(copy.journalText == reference.journalText, "every step was journaled before")
@@ -170,11 +180,13 @@ extension ProcessTests {
             for step in [10, 15, 20] { try copy.truncateCheckpoint(step) }
             let before = try copy.contents()
             try expectRefusal(
-                "mvq-coordinator", copy.arguments, exitCode: 66, copy.store.directory, "none of its 3 checkpoints can be loaded", copy.store.path(of: 20),
+                "mvq-coordinator", copy.arguments, exitCode: 66, copy.store.directory, "none of its 3 checkpoints can be loaded",
+                copy.store.path(of: 20),
                 "restore one from a copy, or start a new run")
             #expect(try copy.contents() == before)
             for command in ["inspect", "reconstruct"] {
-                let arguments = command == "inspect" ? [copy.store.path(of: 15)] : ["--checkpoint", copy.store.path(of: 15), "--data", copy.data]
+                let arguments =
+                    command == "inspect" ? [copy.store.path(of: 15)] : ["--checkpoint", copy.store.path(of: 15), "--data", copy.data]
                 try expectRefusal("mvq", [command] + arguments, exitCode: 66, copy.store.path(of: 15), "use another checkpoint")
             }
         }
@@ -185,7 +197,8 @@ extension ProcessTests {
             var run = try coordinator
             let listener = try #require(Listener())
             run.listen = "tcp://127.0.0.1:\(listener.port)"
-            try expectRefusal("mvq-coordinator", run.arguments, exitCode: 69, "\(run.listen) is in use", "choose another port with --listen")
+            try expectRefusal(
+                "mvq-coordinator", run.arguments, exitCode: 69, "\(run.listen) is in use", "choose another port with --listen")
             run.listen = "127.0.0.1"
             try expectRefusal("mvq-coordinator", run.arguments, exitCode: 64, "127.0.0.1 is no address", "tcp://host:port")
             withExtendedLifetime(listener) {}
@@ -194,7 +207,8 @@ extension ProcessTests {
         @Test func aWorkerOfAnotherVersionIsRefused() throws {
             let workshop = try Workshop.here()
             var configuration = CoordinatorConfiguration(
-                runID: RunID(high: 1, low: 2), generation: 1, buildVersion: "99.0.0", numericClass: NumericEnvironment.numericClass, configuration: "",
+                runID: RunID(high: 1, low: 2), generation: 1, buildVersion: "99.0.0", numericClass: NumericEnvironment.numericClass,
+                configuration: "",
                 datasetFingerprint: "", sampleCount: 1, weightsBytes: 4, gradientBytes: 4)
             configuration.minimumWorkers = 1
             let loop = try CoordinatorLoop(
@@ -225,7 +239,8 @@ extension ProcessTests {
                 let before = try files()
                 #expect(before.count > 6)
                 try expectRefusal(
-                    "mvq-coordinator", run.arguments, exitCode: 73, "\(run.path): in use by pid \(first.processID) ", "give another --run folder")
+                    "mvq-coordinator", run.arguments, exitCode: 73, "\(run.path): in use by pid \(first.processID) ",
+                    "give another --run folder")
                 #expect(try files() == before, "nothing was written")
                 #expect(first.isRunning)
                 first.signal(SIGTERM)

@@ -40,9 +40,13 @@ extension ProcessTests {
             let run = try Workshop.here().reference()
             let (exitCode, output) = try SystemTool.run(try #require(SystemTool.h5dump), ["-H", run.store.path(of: Run.steps)])
             #expect(exitCode == 0)
-            for group in ["model", "ema", "optimizer", "generator", "first_moment", "second_moment", "state"] { #expect(output.contains("GROUP \"\(group)\"")) }
+            for group in ["model", "ema", "optimizer", "generator", "first_moment", "second_moment", "state"] {
+                #expect(output.contains("GROUP \"\(group)\""))
+            }
             let layout = TokenizerTask(try run.configuration).layout
-            let names = output.components(separatedBy: "DATASET \"").dropFirst().compactMap { $0.split(separator: "\"").first.map(String.init) }
+            let names = output.components(separatedBy: "DATASET \"").dropFirst().compactMap {
+                $0.split(separator: "\"").first.map(String.init)
+            }
             for parameter in layout.parameters { #expect(names.count { $0 == parameter.name } == 4, "\(parameter.name) in four groups") }
             #expect(names.count == 4 * layout.parameters.count)
             #expect(output.contains("DATATYPE  H5T_IEEE_F32LE") && output.contains("ATTRIBUTE \"weights_digest\""))
@@ -57,8 +61,10 @@ extension ProcessTests {
                 print(file["state"].attrs["step"], file["state"].attrs["weights_digest"].decode(), *file["model"][sys.argv[2]][:].ravel())
                 """
             let loaded = try run.store.load(step: Run.steps)
-            let (name, array) = try #require(loaded.checkpoint.arrays(under: "/model").sorted { $0.key < $1.key }.first { (10...100).contains($0.value.values.count) })
-            let (exitCode, output) = try SystemTool.run(try #require(SystemTool.pythonWithH5py), ["-c", script, run.store.path(of: Run.steps), name])
+            let (name, array) = try #require(
+                loaded.checkpoint.arrays(under: "/model").sorted { $0.key < $1.key }.first { (10...100).contains($0.value.values.count) })
+            let (exitCode, output) = try SystemTool.run(
+                try #require(SystemTool.pythonWithH5py), ["-c", script, run.store.path(of: Run.steps), name])
             #expect(exitCode == 0)
             let words = output.split(whereSeparator: \.isWhitespace)
             try #require(words.count == 2 + array.values.count, "\(output)")

@@ -39,7 +39,9 @@ final class Command {
         do {
             try process.run()
         } catch {
-            throw Failure(description: "cannot start \(Command.folder.path)/\(name) (\(error)); build it first: swift build -c release --build-tests")
+            throw Failure(
+                description:
+                    "cannot start \(Command.folder.path)/\(name) (\(error)); build it first: swift build -c release --build-tests")
         }
     }
 

@@ -8,13 +8,21 @@ extension ProcessTests {
         @Test(arguments: [
             ("mvq-coordinator", ["--config", "x", "--data", "x", "--run", "x", "--speed", "9"], "Unknown option '--speed'"),
             ("mvq-coordinator", ["--config", "x"], "Missing expected argument '--data <dir>'"),
-            ("mvq-coordinator", ["--config", "x", "--data", "x", "--run", "x", "--min-workers", "0"], "--min-workers is 0; it must be 1 or more"),
+            (
+                "mvq-coordinator", ["--config", "x", "--data", "x", "--run", "x", "--min-workers", "0"],
+                "--min-workers is 0; it must be 1 or more"
+            ),
             ("mvq-coordinator", ["--config", "x", "--data", "x", "--run", "x", "--set", "steps"], "--set"),
-            ("mvq-worker", ["--connect", "tcp://127.0.0.1:1", "--speed"], "Unknown option '--speed'"), ("mvq-worker", [], "--connect <address>"),
-            ("mvq-worker", ["--connect", "somewhere"], "tcp://host:port"), ("mvq-worker", ["--connect", "tcp://127.0.0.1:1", "--log-level", "loud"], "debug"),
+            ("mvq-worker", ["--connect", "tcp://127.0.0.1:1", "--speed"], "Unknown option '--speed'"),
+            ("mvq-worker", [], "--connect <address>"),
+            ("mvq-worker", ["--connect", "somewhere"], "tcp://host:port"),
+            ("mvq-worker", ["--connect", "tcp://127.0.0.1:1", "--log-level", "loud"], "debug"),
             ("mvq", ["reconstruct", "--speed"], "mvq reconstruct --help"), ("mvq", ["fly"], "mvq --help"),
             ("mvq", ["reconstruct", "--checkpoint", "x", "--data", "x", "--weights", "fat"], "'ema' and 'raw'"),
-            ("mvq", ["dataset", "synthesize", "--out", "/proc", "--classes", "0"], "the number of classes is 0; it must be between 1 and 9999"),
+            (
+                "mvq", ["dataset", "synthesize", "--out", "/proc", "--classes", "0"],
+                "the number of classes is 0; it must be between 1 and 9999"
+            )
         ])
         func aWrongCommandLineIsOneLine(name: String, arguments: [String], part: String) throws {
             try expectRefusal(name, arguments, exitCode: 64, part)
@@ -30,8 +38,10 @@ extension ProcessTests {
         @Test func whatIsNoCheckpointIsNamed() throws {
             let workshop = try Workshop.here()
             let data = try workshop.dataset()
-            try expectRefusal("mvq", ["inspect", Run.preset], exitCode: 66, "\(Run.preset): is no checkpoint", "give a file that training has written")
-            try expectRefusal("mvq", ["reconstruct", "--checkpoint", Run.preset, "--data", data], exitCode: 66, "\(Run.preset): is no checkpoint")
+            try expectRefusal(
+                "mvq", ["inspect", Run.preset], exitCode: 66, "\(Run.preset): is no checkpoint", "give a file that training has written")
+            try expectRefusal(
+                "mvq", ["reconstruct", "--checkpoint", Run.preset, "--data", data], exitCode: 66, "\(Run.preset): is no checkpoint")
             for command in ["inspect", "reconstruct"] {
                 for path in ["\(data)/absent.h5", data] {
                     let arguments = command == "inspect" ? [path] : ["--checkpoint", path, "--data", data]
@@ -44,12 +54,15 @@ extension ProcessTests {
             let reference = try Workshop.here().reference()
             func arguments(_ more: String...) -> [String] { ["reconstruct", "--checkpoint", reference.path] + more }
             for kept in ["0", "6", "65", "-3"] {
-                try expectRefusal("mvq", arguments("--data", reference.data, "--kept-tokens=\(kept)"), exitCode: 78, "--kept-tokens \(kept)", "keep 7 to 64")
+                try expectRefusal(
+                    "mvq", arguments("--data", reference.data, "--kept-tokens=\(kept)"), exitCode: 78, "--kept-tokens \(kept)",
+                    "keep 7 to 64")
             }
             let train = "\(reference.data)/train"
             try expectRefusal("mvq", arguments("--data", train), exitCode: 65, "no folder \(train)/val", "expected ImageNet's layout")
             try expectRefusal(
-                "mvq", arguments("--data", reference.data, "--limit", "1", "--out", "\(train)/absent/x.png"), exitCode: 74, "\(train)/absent/x.png",
+                "mvq", arguments("--data", reference.data, "--limit", "1", "--out", "\(train)/absent/x.png"), exitCode: 74,
+                "\(train)/absent/x.png",
                 "check the folder")
         }
     }

@@ -20,7 +20,7 @@ extension ProcessTests {
         @Test(arguments: [
             [Worker(threads: 2, hasData: false), Worker(threads: 1, hasData: true)],
             [Worker(threads: 2, hasData: true), Worker(threads: 1, hasData: false), Worker(threads: 2, hasData: false)],
-            (0..<5).map { Worker(threads: 1, hasData: $0 % 2 == 0) },
+            (0..<5).map { Worker(threads: 1, hasData: $0 % 2 == 0) }
         ])
         func anyNumberOfWorkersGivesTheSameBits(_ workers: [Worker]) throws {
             let workshop = try Workshop.here()
@@ -62,7 +62,8 @@ extension ProcessTests {
                                 (sample: $0, name: folder.path(of: $0), bytes: try folder.bytes(of: $0))
                             }
                             try task.computeSlot(
-                                weights: state.weights, images: images, step: step, kept: plan.keptTokens(step: step), into: result, pool: pool)
+                                weights: state.weights, images: images, step: step, kept: plan.keptTokens(step: step), into: result,
+                                pool: pool)
                             return result
                         }
                         let middle = (slots.lowerBound + slots.upperBound) / 2
@@ -85,14 +86,18 @@ extension ProcessTests {
             let reference = try workshop.reference()
             try workshop.withRun { fleet in
                 let coordinator = try fleet.start(minimumWorkers: 2)
-                let (survivor, victim) = (try fleet.worker(hasData: true), try fleet.worker(hasData: false, more: ["--log-level", "debug"]))
+                let (survivor, victim) = (
+                    try fleet.worker(hasData: true), try fleet.worker(hasData: false, more: ["--log-level", "debug"])
+                )
                 try fleet.waitForSteps(3)
                 try fleet.killInMidStep([victim])
                 let steps = fleet.run.committed
                 try fleet.expectToFinish([survivor])
                 try fleet.run.expectEqual(to: reference)
                 #expect(steps < Run.steps && fleet.run.committed == Run.steps)
-                #expect(coordinator.lines.contains { $0.contains(" lost: ") && $0.hasSuffix("goes to another worker") }, "\(coordinator.standardError)")
+                #expect(
+                    coordinator.lines.contains { $0.contains(" lost: ") && $0.hasSuffix("goes to another worker") },
+                    "\(coordinator.standardError)")
                 #expect(try fleet.run.sessions().count == 2)
             }
         }
@@ -154,7 +159,8 @@ extension ProcessTests {
                 let second = try fleet.start(minimumWorkers: 2)
                 #expect(
                     second.lines.first?.hasPrefix("resuming from step \(newest) (") == true
-                        && second.lines.first?.contains("; \(committed - newest) journaled steps are computed again") == true, "\(second.lines)")
+                        && second.lines.first?.contains("; \(committed - newest) journaled steps are computed again") == true,
+                    "\(second.lines)")
                 try fleet.expectToFinish(workers)
                 #expect(fleet.run.journalText.hasPrefix(journal), "lines that were there stay as they are")
                 try fleet.run.expectEqual(to: reference)
@@ -201,7 +207,9 @@ extension ProcessTests {
         @Test func aReplayedStepThatDiffersStopsTheRun() throws {
             let workshop = try Workshop.here()
             let copy = try workshop.reference().copy(to: workshop.path("forged"))
-            for name in ["step-00000020.h5", "step-00000020.json"] { try FileManager.default.removeItem(atPath: "\(copy.store.directory)/\(name)") }
+            for name in ["step-00000020.h5", "step-00000020.json"] {
+                try FileManager.default.removeItem(atPath: "\(copy.store.directory)/\(name)")
+            }
             var records = try copy.journal()
             records[16].weightsDigest = String(repeating: "0", count: 64)
             try Run.writeJournal(records, to: "\(copy.path)/journal.jsonl")
@@ -210,7 +218,9 @@ extension ProcessTests {
                 let coordinator = try fleet.start()
                 let worker = try fleet.worker(threads: 2, hasData: true)
                 #expect(try coordinator.exitCode() == 67 && coordinator.complaints.count == 1, "\(coordinator.standardError)")
-                #expect(coordinator.complaints.last?.contains("step 16 computed again has weight digest ") == true, "\(coordinator.complaints)")
+                #expect(
+                    coordinator.complaints.last?.contains("step 16 computed again has weight digest ") == true,
+                    "\(coordinator.complaints)")
                 #expect(try worker.exitCode() == 67)
                 #expect(try copy.contents() == before, "journal and checkpoints are as they were")
             }

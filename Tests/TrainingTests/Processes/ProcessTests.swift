@@ -65,7 +65,9 @@ final class Workshop: @unchecked Sendable {
 
 /// Makes a workshop for a suite and removes it afterwards.
 struct WorkshopTrait: SuiteTrait, TestScoping {
-    func provideScope(for test: Test, testCase: Test.Case?, performing function: @concurrent @Sendable () async throws -> Void) async throws {
+    func provideScope(for test: Test, testCase: Test.Case?, performing function: @concurrent @Sendable () async throws -> Void)
+        async throws
+    {
         try await Workshop.$current.withValue(try Workshop()) { try await function() }
     }
 }

@@ -80,7 +80,9 @@ struct Run {
     /// Compares this run, step by step and in its last checkpoint, with another.
     func expectEqual(to other: Run, sourceLocation: SourceLocation = #_sourceLocation) throws {
         let (mine, theirs) = (try results(), try other.results())
-        #expect(mine.count == Run.steps && theirs.count == Run.steps, "\(mine.count) and \(theirs.count) steps", sourceLocation: sourceLocation)
+        #expect(
+            mine.count == Run.steps && theirs.count == Run.steps, "\(mine.count) and \(theirs.count) steps",
+            sourceLocation: sourceLocation)
         for (mine, theirs) in zip(mine, theirs) {
             #expect(mine == theirs, "step \(mine.step)", sourceLocation: sourceLocation)
             if mine != theirs { break }
@@ -96,7 +98,11 @@ struct Run {
         }
         for name in try FileManager.default.contentsOfDirectory(atPath: store.directory) {
             let (from, to) = ("\(store.directory)/\(name)", "\(path)/checkpoints/\(name)")
-            if name == "latest" { try FileManager.default.copyItem(atPath: from, toPath: to) } else { try FileManager.default.linkItem(atPath: from, toPath: to) }
+            if name == "latest" {
+                try FileManager.default.copyItem(atPath: from, toPath: to)
+            } else {
+                try FileManager.default.linkItem(atPath: from, toPath: to)
+            }
         }
         var copy = Run(path: path, data: data)
         copy.settings = settings

@@ -45,12 +45,15 @@ final class TestFleet {
 
     /// Starts a worker.
     /// - Parameter data: its own copy of the images, if not the run's folder.
-    func worker(threads: Int = 1, hasData: Bool, data: String? = nil, more: [String] = [], environment: [String: String] = [:]) throws -> Command {
+    func worker(threads: Int = 1, hasData: Bool, data: String? = nil, more: [String] = [], environment: [String: String] = [:]) throws
+        -> Command
+    {
         let endpoint = try #require(endpoint, "start the coordinator first")
         // Should this process die, the workers it leaves behind end by themselves.
         return try spawn(
             "mvq-worker",
-            ["--connect", endpoint, "--threads", "\(threads)", "--orphan-seconds", "60"] + (hasData ? ["--data", data ?? run.data] : []) + more,
+            ["--connect", endpoint, "--threads", "\(threads)", "--orphan-seconds", "60"] + (hasData ? ["--data", data ?? run.data] : [])
+                + more,
             environment: environment)
     }
 
