@@ -5,7 +5,7 @@ import ImageData
 /// Why a run cannot start or go on: one line saying what, where and the mend.
 public enum TrainingError: ExitCoded, CustomStringConvertible {
     case unsuitableCheckpoint(file: String, reason: String)
-    case noValidCheckpoint(folder: String, damaged: [String])
+    case noCheckpoint(folder: String)
     case otherConfiguration(run: String, key: String, stored: String, given: String)
     case otherDataset(run: String, stored: String, given: String)
     case runExists(String)
@@ -16,7 +16,7 @@ public enum TrainingError: ExitCoded, CustomStringConvertible {
 
     public var exitCode: Int32 {
         switch self {
-        case .unsuitableCheckpoint, .noValidCheckpoint: ExitCode.noCheckpoint
+        case .unsuitableCheckpoint, .noCheckpoint: ExitCode.noCheckpoint
         case .otherConfiguration, .runExists, .planMismatch: ExitCode.configuration
         case .otherDataset, .notFinite: ExitCode.badData
         case .replayMismatch, .journalTooShort: ExitCode.replayMismatch
@@ -26,11 +26,8 @@ public enum TrainingError: ExitCoded, CustomStringConvertible {
     public var description: String {
         switch self {
         case .unsuitableCheckpoint(let file, let reason): "\(file): \(reason)"
-        case .noValidCheckpoint(let folder, let damaged):
-            damaged.isEmpty
-                ? "\(folder): no checkpoint; name a checkpoint file or the folder of a run that has one"
-                : "\(folder): no valid checkpoint, \(damaged.count) damaged (\(damaged.joined(separator: "; ")));"
-                    + " restore one from a copy, or start a new run with another --run"
+        case .noCheckpoint(let folder):
+            "\(folder): no checkpoint; name a checkpoint file or the folder of a run that has one"
         case .otherConfiguration(let run, let key, let stored, let given):
             "\(run): was started with \(key) \(stored), not \(given); give the configuration it was started with, or another --run"
         case .otherDataset(let run, let stored, let given):
@@ -47,8 +44,8 @@ public enum TrainingError: ExitCoded, CustomStringConvertible {
         case .planMismatch(let difference):
             "this worker plans the step differently than the coordinator (\(difference)); install the same build on both"
         case .notFinite(let step, let what):
-            "step \(step): \(what) is not a finite number; lower optimizer.learning_rate or set optimizer.gradient_clip, and resume from the"
-                + " last checkpoint"
+            "step \(step): \(what) is not a finite number; the last checkpoint is intact, but this run would meet it again:"
+                + " start a new one with a lower optimizer.learning_rate, or with optimizer.gradient_clip"
         }
     }
 }

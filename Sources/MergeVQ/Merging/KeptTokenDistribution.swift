@@ -29,7 +29,8 @@ public struct KeptTokenDistribution: Sendable, Equatable {
         let root = Double(target).squareRoot()
         candidates = (0..<count).map { i in
             let side = root + Double(i) - offset
-            return Int((side * side).rounded(.down))
+            // A square that falls short of its whole number by round-off is that number.
+            return Int((side * side + 1e-9).rounded(.down))
         }
         let weights = (0..<count).map { i -> Double in
             switch shape {

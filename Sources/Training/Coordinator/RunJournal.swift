@@ -10,12 +10,11 @@ final class RunJournal {
 
     /// Opens `journal.jsonl`; a line torn by a crash is cut off.
     ///
-    /// - Throws: `JournalError` for damage before the last line.
+    /// - Throws: `FleetExit` with exit code 67 for damage before the last line.
     init(run: RunDirectory) throws {
         self.run = run.path
         file = try AppendOnlyFile(path: run.journal)
-        let text = try file.lines().map { $0 + "\n" }.joined()
-        journal = try Journal(reading: text) { SHA256.digest(of: $0) }
+        journal = try RunJournal.read(file)
         if journal.tornTail != nil {
             let intact = journal.records.count
             var line = 0
@@ -23,7 +22,16 @@ final class RunJournal {
                 line += 1
                 return line <= intact
             }
-            journal = try Journal(reading: try file.lines().map { $0 + "\n" }.joined()) { SHA256.digest(of: $0) }
+            journal = try RunJournal.read(file)
+        }
+    }
+
+    private static func read(_ file: AppendOnlyFile) throws -> Journal {
+        let text = try file.lines().map { $0 + "\n" }.joined()
+        do {
+            return try Journal(reading: text) { SHA256.digest(of: $0) }
+        } catch {
+            throw FleetExit(exitCode: error.exitCode, text: "\(file.path): \(error)")
         }
     }
 

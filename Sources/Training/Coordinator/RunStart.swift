@@ -25,9 +25,6 @@ struct RunStart {
         case .auto:
             let newest = try store.newestValid()
             notes += newest.skipped.map { "damaged checkpoint skipped: \($0.error)" }
-            if newest.loaded == nil, !newest.skipped.isEmpty {
-                throw TrainingError.noValidCheckpoint(folder: store.directory, damaged: newest.skipped.map { "\($0.error)" })
-            }
             loaded = newest.loaded
         }
         guard let loaded else {

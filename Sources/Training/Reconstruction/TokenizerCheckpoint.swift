@@ -31,7 +31,7 @@ public struct TokenizerCheckpoint {
         if FileManager.default.fileExists(atPath: path, isDirectory: &isFolder), isFolder.boolValue {
             let newest = try CheckpointStore(directory: path + "/checkpoints").newestValid()
             guard let found = newest.loaded else {
-                throw TrainingError.noValidCheckpoint(folder: path + "/checkpoints", damaged: newest.skipped.map { "\($0.error)" })
+                throw TrainingError.noCheckpoint(folder: path + "/checkpoints")
             }
             loaded = found
         } else {

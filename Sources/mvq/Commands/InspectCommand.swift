@@ -28,7 +28,7 @@ struct InspectCommand: ParsableCommand {
         guard FileManager.default.fileExists(atPath: path, isDirectory: &isFolder), isFolder.boolValue else { return path }
         let folder = path + "/checkpoints"
         guard let latest = CheckpointStore(directory: folder).latest else {
-            throw TrainingError.noValidCheckpoint(folder: folder, damaged: [])
+            throw TrainingError.noCheckpoint(folder: folder)
         }
         return latest
     }

@@ -38,6 +38,10 @@ struct ReconstructCommand: ParsableCommand {
     func validate() throws {
         guard rows >= 0 else { throw ValidationError("--rows is \(rows); it must be 0 or more") }
         guard threads >= 1 else { throw ValidationError("--threads is \(threads); it must be 1 or more") }
+        let folder = URL(fileURLWithPath: out).deletingLastPathComponent().path
+        guard rows == 0 || FileManager.default.fileExists(atPath: folder) else {
+            throw ValidationError("--out \(out): there is no folder \(folder); make it first")
+        }
         guard limit.map({ $0 >= 1 }) ?? true else { throw ValidationError("--limit must be 1 or more") }
     }
 
