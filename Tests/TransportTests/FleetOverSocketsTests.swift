@@ -198,7 +198,9 @@ import Transport
             try Self.coordinator(ToyCoordinator(steps: 1), listen: loop.endpoint)
         }
         #expect(error == .addressInUse(loop.endpoint))
-        #expect(error?.description == "\(loop.endpoint) is in use; stop the process that listens there, or choose another port with --listen")
+        #expect(
+            error?.description == "\(loop.endpoint) is in use; stop the process that listens there, or choose another port with --listen"
+        )
         #expect(error?.exitCode == 69)
     }
 

@@ -46,7 +46,8 @@ extension WorkerState {
                 """)
         }
         if let problem = welcome.problem {
-            return end(ExitCode.configuration, "the coordinator at \(address) announces \(problem); it is no MergeVQ coordinator of this version")
+            return end(
+                ExitCode.configuration, "the coordinator at \(address) announces \(problem); run the same release on both sides")
         }
         if let newest, newest.run == welcome.runID, welcome.generation < newest.generation {
             drop("welcome of generation \(welcome.generation), though \(newest.generation) was seen")

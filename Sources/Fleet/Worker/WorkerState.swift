@@ -159,7 +159,10 @@ public struct WorkerState: Sendable {
         case .otherVersion(let version):
             end(
                 ExitCode.configuration,
-                "the coordinator speaks protocol \(version), this worker \(ControlMessage.protocolVersion); install the same release on both")
+                """
+                the coordinator speaks protocol \(version), this worker \(ControlMessage.protocolVersion); \
+                install the same release on both
+                """)
         case .disconnected(let reason): rejoin(reason: reason, now: now)
         case .modelReady: modelReady()
         case .modelRefused(let exitCode, let text), .failed(let exitCode, let text): fail(exitCode, text)
