@@ -9,7 +9,7 @@ let strict: [SwiftSetting] = [
 ]
 
 #if arch(x86_64)
-/// The loops of the compute engine are compiled for AVX2 + FMA in every configuration; `CPURequirement` checks the machine at start.
+/// The loops of the compute engine are compiled for AVX2 + FMA in every configuration; `NumericEnvironment` checks the machine at start.
 let vectorised: [SwiftSetting] = [.unsafeFlags(["-O", "-Xcc", "-march=x86-64-v3"])]
 #else
 let vectorised: [SwiftSetting] = [.unsafeFlags(["-O"])]

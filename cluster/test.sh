@@ -23,16 +23,16 @@ code=0
 (cd "$project" && OPENBLAS_CORETYPE=${OPENBLAS_CORETYPE:-Haswell} OPENBLAS_NUM_THREADS=1 MVQ_PYTHON=${MVQ_PYTHON:-/usr/bin/python3} \
     swift test -c release --skip-build "$@" 2>&1) | tee "$log" | grep --line-buffered -vE '^(◇|✔ (Test case|Suite)|\[[0-9]+/[0-9]+\])|started\.$' || code=${PIPESTATUS[0]}
 
-passed=$(grep -cE '^✔ Test .* passed' "$log" || true)
-failed=$(grep -cE '^✘ Test .* failed' "$log" || true)
+passed=$(grep -cE '^✔ Test .* passed after ' "$log" || true)
+failed=$(grep -cE '^✘ Test .* failed after ' "$log" || true)
 skipped=$(grep -cE '^➜ Test .* skipped' "$log" || true)
-passed=$((passed - $(grep -cE '^✔ Test (run|case) ' "$log" || true)))
-failed=$((failed - $(grep -cE '^✘ Test (run|case) ' "$log" || true)))
+passed=$((passed - $(grep -cE '^✔ Test (run|case) .* passed after ' "$log" || true)))
+failed=$((failed - $(grep -cE '^✘ Test (run|case) .* failed after ' "$log" || true)))
 if [ "$code" = 0 ] && [ "$passed" = 0 ]; then code=1; fi
 if [ "$code" != 0 ] && [ "$failed" = 0 ]; then failed=1; fi
 if [ "$failed" -gt 0 ]; then
     printf '\nfailed:\n'
-    grep -E '^✘ Test .* failed' "$log" | grep -vE '^✘ Test (run|case)' | sed 's/^✘ /  /' || true
+    grep -E '^✘ Test .* failed after ' "$log" | grep -vE '^✘ Test (run|case)' | sed 's/^✘ /  /' || true
 fi
 if [ "$skipped" -gt 0 ]; then
     printf '\nskipped:\n'

@@ -1,6 +1,7 @@
 import ArgumentParser
 import Fleet
 import Foundation
+import Telemetry
 import TensorCore
 import Training
 
@@ -9,6 +10,8 @@ import Training
 public enum Launch {
     public static func main(_ command: (some ParsableCommand).Type) {
         NumericEnvironment.prepare()
+        // A reader of our output that goes away is no reason to end.
+        signal(SIGPIPE, SIG_IGN)
         if let missing = NumericEnvironment.missingCPUFeature { exit(with: FleetExit(exitCode: ExitCode.configuration, text: missing)) }
         do {
             var parsed = try command.parseAsRoot()
@@ -38,7 +41,7 @@ public enum Launch {
         if end.exitCode != ExitCode.done {
             let name = CommandLine.arguments.first.map { URL(fileURLWithPath: $0).lastPathComponent } ?? "mvq"
             let line = end.text.split(whereSeparator: \.isNewline).map { $0.trimmingCharacters(in: .whitespaces) }.joined(separator: " ")
-            FileHandle.standardError.write(Data("\(name): \(line)\n".utf8))
+            StandardError.write("\(name): \(line)\n")
         }
         leave(end.exitCode)
     }
@@ -50,7 +53,7 @@ public enum Launch {
     }
 }
 
-/// Calls back when the process is asked to end (SIGTERM, SIGINT), with how often it was asked. What comes within a second counts as one request:
+/// Calls back when the process is asked to end (SIGTERM, SIGINT, or SIGHUP of a lost terminal), with how often it was asked. What comes within a second counts as one request:
 /// a terminal's Ctrl-C and the launching script's SIGTERM arrive together.
 // Sendable: set up once, then only read.
 public final class TerminationSignals: @unchecked Sendable {
@@ -60,7 +63,7 @@ public final class TerminationSignals: @unchecked Sendable {
     private var last: Double?
 
     public init(_ handler: @escaping @Sendable (_ times: Int) -> Void) {
-        for number in [SIGTERM, SIGINT] {
+        for number in [SIGTERM, SIGINT, SIGHUP] {
             signal(number, SIG_IGN)
             let source = DispatchSource.makeSignalSource(signal: number, queue: queue)
             source.setEventHandler { [self] in

@@ -45,7 +45,7 @@ public final class ProgressLine: Sendable {
     public static func standardError(plainSteps: Int? = nil) -> ProgressLine {
         let terminal = isatty(STDERR_FILENO) == 1 && ProcessInfo.processInfo.environment["TERM"] != "dumb"
         let style = terminal ? Style.terminal(width: terminalWidth) : .plain(steps: plainSteps)
-        return ProgressLine(style: style) { FileHandle.standardError.write(Data($0.utf8)) }
+        return ProgressLine(style: style) { StandardError.write($0) }
     }
 
     /// Columns of the terminal behind standard error; 80 when it does not say.

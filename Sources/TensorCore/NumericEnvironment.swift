@@ -34,13 +34,17 @@ public enum NumericEnvironment {
             ? nil : "this CPU lacks AVX2/FMA (x86-64-v3), which mvq was compiled for; run it on a newer machine"
     }
 
-    /// The numeric class, e.g. `openblas Haswell, x86-64-v3`.
+    /// The kernel family that the BLAS library uses in this process, e.g. `Haswell`.
+    public static var kernelFamily: String { openblas_get_corename().map { String(cString: $0) } ?? "unknown" }
+
+    /// The numeric class, e.g. `OpenBLAS 0.3.21 Haswell, x86-64-v3`.
     public static var numericClass: String {
-        let family = openblas_get_corename().map { String(cString: $0) } ?? "unknown"
+        // "OpenBLAS 0.3.21 NO_LAPACKE DYNAMIC_ARCH … MAX_THREADS=64": name and version.
+        let library = openblas_get_config().map { String(cString: $0).split(separator: " ").prefix(2).joined(separator: " ") } ?? "OpenBLAS"
         #if arch(x86_64)
-        return "openblas \(family), x86-64-v3"
+        return "\(library) \(kernelFamily), x86-64-v3"
         #else
-        return "openblas \(family), arm64"
+        return "\(library) \(kernelFamily), arm64"
         #endif
     }
 }

@@ -11,15 +11,17 @@ public enum TrainingError: ExitCoded, CustomStringConvertible {
     case runExists(String)
     case replayMismatch(run: String, step: Int, what: String, journaled: String, computed: String)
     case journalTooShort(run: String, committed: Int, checkpoint: Int)
+    case journalTooLate(run: String, first: Int, checkpoint: Int)
+    case otherNumericClass(run: String, stored: String, here: String)
     case planMismatch(String)
     case notFinite(step: Int, what: String)
 
     public var exitCode: Int32 {
         switch self {
         case .unsuitableCheckpoint, .noCheckpoint: ExitCode.noCheckpoint
-        case .otherConfiguration, .runExists, .planMismatch: ExitCode.configuration
+        case .otherConfiguration, .runExists, .planMismatch, .otherNumericClass: ExitCode.configuration
         case .otherDataset, .notFinite: ExitCode.badData
-        case .replayMismatch, .journalTooShort: ExitCode.replayMismatch
+        case .replayMismatch, .journalTooShort, .journalTooLate: ExitCode.replayMismatch
         }
     }
 
@@ -41,6 +43,12 @@ public enum TrainingError: ExitCoded, CustomStringConvertible {
         case .journalTooShort(let run, let committed, let checkpoint):
             "\(run): the journal ends after \(committed) steps but the checkpoint holds \(checkpoint);"
                 + " restore journal.jsonl, or start a new run from the checkpoint with --resume FILE"
+        case .journalTooLate(let run, let first, let checkpoint):
+            "\(run): the journal begins at step \(first), after the checkpoint's step \(checkpoint);"
+                + " restore journal.jsonl, or start a new run from the checkpoint with --resume FILE and another --run"
+        case .otherNumericClass(let run, let stored, let here):
+            "\(run): was computed with \(stored), this machine computes with \(here) and would give other bits;"
+                + " set OPENBLAS_CORETYPE and the BLAS library as they were, or start a new run"
         case .planMismatch(let difference):
             "this worker plans the step differently than the coordinator (\(difference)); install the same build on both"
         case .notFinite(let step, let what):

@@ -58,7 +58,9 @@ struct CoordinatorCommand: ParsableCommand {
     func validate() throws {
         guard minWorkers >= 1 else { throw ValidationError("--min-workers is \(minWorkers); it must be 1 or more") }
         guard threads >= 1 else { throw ValidationError("--threads is \(threads); it must be 1 or more") }
-        guard gatherSeconds > 0 else { throw ValidationError("--gather-seconds is \(gatherSeconds); it must be more than 0") }
+        guard (0.001...1e9).contains(gatherSeconds) else {
+            throw ValidationError("--gather-seconds is \(gatherSeconds); it must be more than 0, and at most 1e9")
+        }
     }
 
     func run() throws {

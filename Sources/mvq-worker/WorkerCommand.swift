@@ -47,7 +47,9 @@ struct WorkerCommand: ParsableCommand {
 
     func validate() throws {
         guard threads >= 1 else { throw ValidationError("--threads is \(threads); it must be 1 or more") }
-        guard orphanSeconds > 0 else { throw ValidationError("--orphan-seconds is \(orphanSeconds); it must be more than 0") }
+        guard (0.001...1e9).contains(orphanSeconds) else {
+            throw ValidationError("--orphan-seconds is \(orphanSeconds); it must be more than 0, and at most 1e9")
+        }
     }
 
     func run() throws {

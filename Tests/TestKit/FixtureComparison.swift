@@ -28,8 +28,9 @@ extension FixtureArrays {
     private func compare(_ got: [Float], _ want: [Float], tolerance: Float, _ name: String, _ sourceLocation: SourceLocation) {
         var worst: (Int, Float) = (0, 0)
         for i in want.indices {
-            let error = abs(got[i] - want[i])
-            if !(error <= worst.1) { worst = (i, error) }
+            // A value that is not a number is infinitely wrong.
+            let error = got[i].isFinite ? abs(got[i] - want[i]) : .infinity
+            if error > worst.1 { worst = (i, error) }
         }
         #expect(
             worst.1 <= tolerance,
@@ -68,6 +69,8 @@ extension FixtureArrays {
             }
             let got = parameter.official(from: gradients)
             let norm = Double(stats[3 * row])
+            let isFinite = got.allSatisfy { $0.isFinite }
+            #expect(isFinite, "\(base) gradient of \(name) is not finite", sourceLocation: sourceLocation)
             func allowed(_ deviation: Float) -> Double { 1e-3 * norm + 10 * Double(deviation) + 1e-5 * largest }
             let full = "\(table)/full/\(name)"
             if has(full) {

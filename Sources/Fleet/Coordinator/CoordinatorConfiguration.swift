@@ -25,7 +25,7 @@ public struct CoordinatorConfiguration: Sendable {
     /// More sessions are refused.
     public var maximumSessions = 4096
     /// The run stops when so many different workers vanished over the same slots of a step.
-    public var poisonLosses = 2
+    public var poisonLosses = 4
     public var timing = FleetTiming()
 
     public init(

@@ -44,6 +44,8 @@ extension CoordinatorState {
         case .leave(let reason):
             leave(session, reason: reason)
         case .fault(let exitCode, let text):
+            // One line for people; a peer must not be able to fill logs and messages.
+            let text = String(text.prefix(2000))
             let name = members[position].hello.name
             lose(session, reason: text)
             if exitCode == ExitCode.badData || exitCode == ExitCode.configuration {

@@ -90,7 +90,8 @@ public struct Welcome: Codable, Sendable, Equatable {
         if gradientBytes < 1 { return "\(gradientBytes) bytes of gradient" }
         if !(1...ControlMessage.largestChunk).contains(chunkBytes) { return "chunks of \(chunkBytes) bytes" }
         if creditBytes < chunkBytes { return "a credit of \(creditBytes) bytes for chunks of \(chunkBytes)" }
-        if sampleCount < 0 { return "\(sampleCount) samples" }
+        if sampleCount < 1 { return "\(sampleCount) samples" }
+        if max(weightsBytes, gradientBytes) > 1 << 42 { return "vectors of \(max(weightsBytes, gradientBytes)) bytes" }
         if !(0.001...3600).contains(heartbeatSeconds) { return "a heartbeat of \(heartbeatSeconds) s" }
         if !(heartbeatSeconds...86400).contains(livenessSeconds) { return "a liveness deadline of \(livenessSeconds) s" }
         return nil

@@ -25,20 +25,23 @@ public struct Parameter: Sendable {
 
     public var count: Int { shape.count }
 
-    /// For each element in memory order, its position in official order.
-    private var officialPositions: [Int] {
+    /// Calls `body(position in memory, position in official order)` for every element.
+    private func forEachPosition(_ body: (Int, Int) -> Void) {
         switch layout {
         case .plain:
-            return Array(0..<count)
+            for i in 0..<count { body(i, i) }
         case .convolution:
-            let (height, width, inputs) = (shape[1], shape[2], shape[3])
-            return (0..<count).map { i in
-                let (o, k, c) = (i / (height * width * inputs), i / inputs % (height * width), i % inputs)
-                return (o * inputs + c) * height * width + k
+            let (outputs, taps, inputs) = (shape[0], shape[1] * shape[2], shape[3])
+            for o in 0..<outputs {
+                for k in 0..<taps {
+                    for c in 0..<inputs { body((o * taps + k) * inputs + c, (o * inputs + c) * taps + k) }
+                }
             }
         case .depthwise:
-            let channels = shape[2]
-            return (0..<count).map { i in (i % channels) * (shape[0] * shape[1]) + i / channels }
+            let (taps, channels) = (shape[0] * shape[1], shape[2])
+            for k in 0..<taps {
+                for c in 0..<channels { body(k * channels + c, c * taps + k) }
+            }
         }
     }
 
@@ -48,7 +51,7 @@ public struct Parameter: Sendable {
         guard layout != .plain else { return here.elements }
         var values = [Float](repeating: 0, count: count)
         here.withElements { elements in
-            for (i, position) in officialPositions.enumerated() { values[position] = elements[i] }
+            forEachPosition { here, there in values[there] = elements[here] }
         }
         return values
     }
@@ -60,7 +63,7 @@ public struct Parameter: Sendable {
             if layout == .plain {
                 for i in 0..<values.count { elements[i] = values[i] }
             } else {
-                for (i, position) in officialPositions.enumerated() { elements[i] = values[position] }
+                forEachPosition { here, there in elements[here] = values[there] }
             }
         }
     }

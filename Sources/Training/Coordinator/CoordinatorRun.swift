@@ -34,6 +34,8 @@ public final class CoordinatorRun: @unchecked Sendable {
     private var audit: TrainingPlan.Audit?
     private var weightBuffers: BufferPool
     private var published: BulkPayload?
+    /// The step of the newest checkpoint given to the writer.
+    private var handedOver: Int?
     private let loop = Mutex<CoordinatorLoop?>(nil)
     private let stopRequested = Atomic<Bool>(false)
 
@@ -97,9 +99,9 @@ public final class CoordinatorRun: @unchecked Sendable {
             }
         }
         switch exit.exitCode {
-        case ExitCode.done, ExitCode.preempted: checkpointAndWait()
+        case ExitCode.done, ExitCode.preempted: finalCheckpoint()
         // After a bad image or the loss of all workers the committed steps are as good as ever.
-        case ExitCode.badData, ExitCode.unavailable: if state.step > firstStep { checkpointAndWait() }
+        case ExitCode.badData, ExitCode.unavailable: if state.step > firstStep { finalCheckpoint() }
         default: break
         }
         writer.finish()
@@ -140,11 +142,16 @@ public final class CoordinatorRun: @unchecked Sendable {
 
     /// Hands a snapshot to the writer; if it is still busy with the one before, this one is left out.
     private func checkpoint() {
-        if !writer.offer(snapshot()) { report.event("checkpoint of step \(state.step) left out: the one before is still being written") }
+        guard writer.isReady, writer.offer(snapshot()) else {
+            report.event("checkpoint of step \(state.step) left out: the one before is still being written")
+            return
+        }
+        handedOver = state.step
     }
 
-    private func checkpointAndWait() {
-        if report.lastPublishedStep != state.step { _ = writer.submit(snapshot()) }
+    /// The last checkpoint of the run; one of this step that is still being written will do.
+    private func finalCheckpoint() {
+        if handedOver != state.step { writer.submit(snapshot()) }
     }
 
     private func snapshot() -> Checkpoint {

@@ -38,6 +38,9 @@ final class RunJournal {
     /// The step after the last committed one; nil for an empty journal.
     var end: Int? { journal.records.last.map { $0.step + 1 } }
 
+    /// The first journaled step; nil for an empty journal.
+    var start: Int? { journal.records.first?.step }
+
     /// The journaled line of a step.
     func record(of step: Int) -> JournalRecord? {
         guard let first = journal.records.first?.step, step >= first, step - first < journal.records.count else { return nil }

@@ -9,7 +9,6 @@ final class RunReport: Sendable {
     private struct State {
         var workers: [SessionID] = []
         var rate: ExponentialRate
-        var lastPublishedStep: Int?
         var lastCheckpointFailure: String?
     }
 
@@ -31,7 +30,6 @@ final class RunReport: Sendable {
 
     private static var now: Double { ProcessInfo.processInfo.systemUptime }
 
-    var lastPublishedStep: Int? { state.withLock { $0.lastPublishedStep } }
     var lastCheckpointFailure: String? { state.withLock { $0.lastCheckpointFailure } }
 
     func event(_ text: String) { progress.event(text) }
@@ -69,10 +67,7 @@ final class RunReport: Sendable {
     func checkpoint(_ step: Int, _ result: Result<PublishedCheckpoint, any Error>) {
         switch result {
         case .success(let published):
-            state.withLock {
-                $0.lastPublishedStep = published.step
-                $0.lastCheckpointFailure = nil
-            }
+            state.withLock { $0.lastCheckpointFailure = nil }
             event("checkpoint \(published.file) (\(published.bytes / 1_000_000) MB)")
         case .failure(let error):
             state.withLock { $0.lastCheckpointFailure = "\(error)" }

@@ -1,6 +1,7 @@
 import Checkpoints
 import Fleet
 import NeuralNet
+import TensorCore
 
 /// Where a run begins: a new state, or one from a checkpoint, after checking that configuration and data are those of the run.
 struct RunStart {
@@ -42,8 +43,16 @@ struct RunStart {
             try RunStart.check(configuration, against: yaml, named: loaded.file, run: directory.path)
         }
         state = try TrainingState(loaded, layout: layout)
-        if let end = journal.end, end < state.step {
-            throw TrainingError.journalTooShort(run: directory.path, committed: end, checkpoint: state.step)
+        if let stored = attributes["numeric_class"]?.string, stored != NumericEnvironment.numericClass {
+            throw TrainingError.otherNumericClass(run: directory.path, stored: stored, here: NumericEnvironment.numericClass)
+        }
+        // A run that starts from a given file begins its journal there; the run's own checkpoints always have their steps journaled.
+        let committed = journal.end ?? (options.resume == .auto ? 0 : state.step)
+        if committed < state.step {
+            throw TrainingError.journalTooShort(run: directory.path, committed: committed, checkpoint: state.step)
+        }
+        if let first = journal.start, first > state.step {
+            throw TrainingError.journalTooLate(run: directory.path, first: first, checkpoint: state.step)
         }
         runID = attributes["run_id"]?.string.flatMap { RunID($0) } ?? RunStart.newRunID()
         let replayed = max(0, (journal.end ?? 0) - state.step)

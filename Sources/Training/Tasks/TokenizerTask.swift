@@ -87,7 +87,7 @@ public struct TokenizerTask: Sendable {
         let gradient = sum.slice(from: 0, [layout.count])
         gradient.scaleInPlace(by: 1 / max(count, 1), pool: pool)
         return Outcome(
-            gradient: gradient, images: Int(count),
+            gradient: gradient, images: Int(exactly: count) ?? 0,
             terms: zip(Tokenizer.termNames, totals).map { ($0, Double($1 / max(count, 1))) })
     }
 }

@@ -86,9 +86,10 @@ public final class WorkerRun: WorkerDelegate {
         _ block: SlotBlock, step: Int, weights: Tensor, run: Joined, into result: Tensor, _ slotDone: () -> Bool
     ) throws -> Bool {
         guard let (left, right) = block.children else {
-            let images = try run.plan.samples(step: step, slot: block.slots.lowerBound).map { id in
-                let (name, bytes) = try encoded(id)
-                return (sample: id, name: name, bytes: bytes)
+            var images: [(sample: Int, name: String, bytes: [UInt8])] = []
+            for id in run.plan.samples(step: step, slot: block.slots.lowerBound) {
+                guard let (name, bytes) = try encoded(id) else { return false }
+                images.append((id, name, bytes))
             }
             try run.task.computeSlot(
                 weights: weights, images: images, step: step, kept: run.plan.keptTokens(step: step), into: result, pool: pool)
@@ -101,11 +102,11 @@ public final class WorkerRun: WorkerDelegate {
         return true
     }
 
-    /// A sample's encoded bytes and its name for complaints.
-    private func encoded(_ id: Int) throws -> (name: String, bytes: [UInt8]) {
+    /// A sample's encoded bytes and its name for complaints; nil for a fetched sample that made room for those of a newer block, so that this one
+    /// is no longer wanted.
+    private func encoded(_ id: Int) throws -> (name: String, bytes: [UInt8])? {
         if let folder { return (folder.path(of: id), try folder.bytes(of: id)) }
-        guard let bytes = samples.withLock({ $0[id] }) else { preconditionFailure("sample \(id) was not fetched") }
-        return (RemoteSample.name(id), bytes)
+        return samples.withLock { $0[id] }.map { (RemoteSample.name(id), $0) }
     }
 
     public func report(_ event: WorkerEvent) {

@@ -61,9 +61,8 @@ extension ProcessTests {
             let train = "\(reference.data)/train"
             try expectRefusal("mvq", arguments("--data", train), exitCode: 65, "no folder \(train)/val", "expected ImageNet's layout")
             try expectRefusal(
-                "mvq", arguments("--data", reference.data, "--limit", "1", "--out", "\(train)/absent/x.png"), exitCode: 74,
-                "\(train)/absent/x.png",
-                "check the folder")
+                "mvq", arguments("--data", reference.data, "--limit", "1", "--out", "\(train)/absent/x.png"), exitCode: 64,
+                "\(train)/absent/x.png", "make it first")
         }
     }
 }

@@ -39,8 +39,7 @@ extension ProcessTests {
         /// chose for this process; the commands are told to use the same ones.
         @Test func aFleetComputesWhatAPlainLoopComputes() throws {
             NumericEnvironment.useOneBLASThread()
-            let family = try #require(NumericEnvironment.numericClass.split(separator: " ").dropFirst().first).filter { $0 != "," }
-            let environment = ["OPENBLAS_CORETYPE": String(family)]
+            let environment = ["OPENBLAS_CORETYPE": NumericEnvironment.kernelFamily]
             let steps = 3
             try Workshop.here().withRun({ $0.settings[0] = "training.steps=\(steps)" }) { fleet in
                 try fleet.start(environment: environment)
