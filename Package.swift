@@ -55,7 +55,7 @@ let package = Package(
         target("NeuralNet", ["TensorCore", "Kernels"], settings: [.unsafeFlags(["-O"])]),
         target("MergeVQ", ["NeuralNet", "TensorCore", "Kernels"], settings: [.unsafeFlags(["-O"])]),
         target("ImageData", ["TensorCore", "Checksums", "CTurboJPEG", "CPNG"], settings: [.unsafeFlags(["-O"])]),
-        target("Checkpoints", ["TensorCore", "Checksums", "CHDF5"]),
+        target("Checkpoints", ["Checksums", "CHDF5"]),
         target("Telemetry", []),
         target("Fleet", []),
         target("Transport", ["Fleet", "Checksums", "CZeroMQ"]),

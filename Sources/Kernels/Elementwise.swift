@@ -7,12 +7,6 @@ package func add(_ a: UnsafePointer<Float>, _ b: UnsafePointer<Float>, into out:
     for i in 0..<count { out[i] = a[i] + b[i] }
 }
 
-/// out = a − b
-@inline(never)
-package func subtract(_ a: UnsafePointer<Float>, _ b: UnsafePointer<Float>, into out: UnsafeMutablePointer<Float>, count: Int) {
-    for i in 0..<count { out[i] = a[i] - b[i] }
-}
-
 /// out = a · factor
 @inline(never)
 package func scale(_ a: UnsafePointer<Float>, by factor: Float, into out: UnsafeMutablePointer<Float>, count: Int) {

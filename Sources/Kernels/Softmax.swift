@@ -44,5 +44,5 @@ package func softmaxRowBackward(
 /// log x of a positive number in double precision; not for loops.
 @inline(__always)
 func logarithm(_ x: Float) -> Float {
-    Float(relaxed_log(Double(x)))
+    Float(natural_log(Double(x)))
 }

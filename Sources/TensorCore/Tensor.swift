@@ -1,5 +1,3 @@
-import Kernels
-
 /// A dense array of Float32 in row-major order. Images and feature maps are channels-last, `[B, H, W, C]`, so a map *is* a token sequence
 /// `[B, H·W, C]`.
 ///
@@ -101,12 +99,6 @@ public struct Tensor: Sendable {
     public func copyInPlace(from other: Tensor) {
         precondition(other.count == count, "cannot copy \(other.shape) into \(shape)")
         pointer.update(from: other.pointer, count: count)
-    }
-
-    /// self += other, elementwise, on the calling thread.
-    public func addInPlace(_ other: Tensor) {
-        precondition(other.count == count, "cannot add \(other.shape) to \(shape)")
-        accumulate(other.pointer, into: pointer, count: count)
     }
 
     public func fillInPlace(_ value: Float) {

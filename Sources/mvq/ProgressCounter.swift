@@ -1,5 +1,6 @@
 import Foundation
 import Synchronization
+import Telemetry
 
 /// A counter on standard error for work that takes more than a moment: `drawing images 340/1000`. Silent when standard error is not a terminal.
 final class ProgressCounter: Sendable {
@@ -18,11 +19,11 @@ final class ProgressCounter: Sendable {
             last = now
             return true
         }
-        if due { FileHandle.standardError.write(Data("\r\(what) \(done)/\(total)".utf8)) }
+        if due { StandardError.write("\r\(what) \(done)/\(total)") }
     }
 
     /// Clears the line.
     func finish() {
-        if isTerminal { FileHandle.standardError.write(Data("\r\u{1B}[K".utf8)) }
+        if isTerminal { StandardError.write("\r\u{1B}[K") }
     }
 }

@@ -70,7 +70,7 @@ import Training
     @Test func theOutcomeIsTheMeanByName() throws {
         let images = try SmallModel.images(4)
         let sum = try result(Array(images[..<3]))
-        sum.addInPlace(try result(Array(images[3...])))
+        sum.accumulateInPlace(try result(Array(images[3...])), pool: ThreadPool(threads: 1))
         let before = sum.elements
         let outcome = task.outcome(of: sum, pool: pool)
         #expect(outcome.images == 4 && outcome.terms.map(\.name) == Tokenizer.termNames)
@@ -149,7 +149,7 @@ import Training
 
         // Of another order the bits differ, or this test would say nothing.
         let chain = slots[0].copied()
-        for slot in slots.dropFirst() { chain.addInPlace(slot) }
+        for slot in slots.dropFirst() { chain.accumulateInPlace(slot, pool: ThreadPool(threads: 1)) }
         #expect(bits(chain) != expected)
     }
 }

@@ -33,7 +33,7 @@ static inline float relaxed_sqrt(float a) {
 }
 
 /// Natural logarithm (libm), so that kernels need no other import.
-static inline double relaxed_log(double a) {
+static inline double natural_log(double a) {
     return log(a);
 }
 

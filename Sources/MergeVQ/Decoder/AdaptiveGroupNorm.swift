@@ -27,18 +27,18 @@ package struct SpatialMoments {
     let deviation: Variable
 
     package init(_ style: Variable) {
-        mean = style.spatialMean()
-        deviation = style.spatialDeviation(epsilon: 1e-6)
+        let moments = style.spatialMoments()
+        mean = style.spatialMean(moments)
+        deviation = style.spatialDeviation(moments, epsilon: 1e-6)
     }
 }
 
 extension Variable {
     /// Mean over all positions: `[B, …, C]` → `[B, C]`.
-    func spatialMean() -> Variable {
+    func spatialMean(_ moments: Moments) -> Variable {
         let (batch, channels) = (shape[0], shape[-1])
         let positions = value.count / (batch * channels)
-        let (means, _) = moments()
-        return graph.operation(Tensor(means.map { Float($0) }, [batch, channels]), of: [self]) { [self] gradient in
+        return graph.operation(Tensor(moments.means.map { Float($0) }, [batch, channels]), of: [self]) { [self] gradient in
             let share = Tensor(uninitialised: shape)
             for i in 0..<value.count {
                 share.pointer[i] = gradient.pointer[i / (positions * channels) * channels + i % channels] / Float(positions)
@@ -48,10 +48,10 @@ extension Variable {
     }
 
     /// √(unbiased variance over all positions + ε): `[B, …, C]` → `[B, C]`.
-    func spatialDeviation(epsilon: Double) -> Variable {
+    func spatialDeviation(_ moments: Moments, epsilon: Double) -> Variable {
         let (batch, channels) = (shape[0], shape[-1])
         let positions = value.count / (batch * channels)
-        let (means, squares) = moments()
+        let (means, squares) = moments
         let deviations = squares.map { ($0 / Double(max(positions - 1, 1)) + epsilon).squareRoot() }
         return graph.operation(Tensor(deviations.map { Float($0) }, [batch, channels]), of: [self]) { [self] gradient in
             let share = Tensor(uninitialised: shape)
@@ -64,8 +64,10 @@ extension Variable {
         }
     }
 
-    /// Mean and Σ(x − mean)² over positions, per image and channel.
-    private func moments() -> (means: [Double], squares: [Double]) {
+    /// Mean and Σ(x − mean)² over positions, per image and channel `[B · C]`.
+    typealias Moments = (means: [Double], squares: [Double])
+
+    func spatialMoments() -> Moments {
         let (batch, channels) = (shape[0], shape[-1])
         let positions = value.count / (batch * channels)
         var means = [Double](repeating: 0, count: batch * channels)

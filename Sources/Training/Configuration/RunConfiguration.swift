@@ -129,12 +129,4 @@ extension RunConfiguration {
 
     /// The whole configuration, defaults included, as a YAML file.
     public var yaml: String { ConfigurationWriter.yaml(entries) }
-
-    /// The first field in which two configurations differ.
-    public func firstDifference(from other: RunConfiguration) -> (key: String, here: String, there: String)? {
-        for (mine, theirs) in zip(entries, other.entries) where mine.value != theirs.value {
-            return (mine.key, mine.value, theirs.value)
-        }
-        return nil
-    }
 }

@@ -2,6 +2,7 @@ import ArgumentParser
 import CommandSupport
 import Foundation
 import ImageData
+import Telemetry
 import Training
 
 /// `mvq reconstruct`.
@@ -47,7 +48,7 @@ struct ReconstructCommand: ParsableCommand {
 
     func run() throws {
         let trained = try TokenizerCheckpoint(path: checkpoint, weights: weights)
-        if let warning = trained.warning { FileHandle.standardError.write(Data("mvq: \(warning)\n".utf8)) }
+        if let warning = trained.warning { StandardError.write("mvq: \(warning)\n") }
         let folder = try ImageFolder(root: data, split: split)
         let count = min(limit ?? folder.count, folder.count)
         let samples = (0..<count).map { $0 * folder.count / count }

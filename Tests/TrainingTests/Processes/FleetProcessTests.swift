@@ -67,7 +67,7 @@ extension ProcessTests {
                         }
                         let middle = (slots.lowerBound + slots.upperBound) / 2
                         let left = try sum(slots.lowerBound..<middle)
-                        left.addInPlace(try sum(middle..<slots.upperBound))
+                        left.accumulateInPlace(try sum(middle..<slots.upperBound), pool: ThreadPool(threads: 1))
                         return left
                     }
                     let outcome = task.outcome(of: try sum(0..<8), pool: pool)
