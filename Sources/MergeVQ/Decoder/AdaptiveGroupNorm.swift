@@ -22,9 +22,9 @@ package struct AdaptiveGroupNorm: Sendable {
 
 /// Mean and deviation over space of the quantised tokens, both `[B, bits]`.
 package struct SpatialMoments {
-    let mean: Variable
+    package let mean: Variable
     /// √(unbiased variance + 1e-6)
-    let deviation: Variable
+    package let deviation: Variable
 
     package init(_ style: Variable) {
         let moments = style.spatialMoments()
