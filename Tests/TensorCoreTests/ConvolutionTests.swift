@@ -18,6 +18,9 @@ import Testing
         Case(batch: 2, height: 18, width: 23, inputs: 33, outputs: 34, kernel: 3, stride: 1, padding: 1),
         Case(batch: 3, height: 57, width: 50, inputs: 32, outputs: 40, kernel: 3, stride: 1, padding: 1),
         Case(batch: 1, height: 30, width: 31, inputs: 100, outputs: 32, kernel: 3, stride: 1, padding: 0),
+        // Few tiles and more channels than one block or portion of them.
+        Case(batch: 1, height: 15, width: 16, inputs: 70, outputs: 530, kernel: 3, stride: 1, padding: 1),
+        Case(batch: 1, height: 16, width: 16, inputs: 520, outputs: 40, kernel: 3, stride: 1, padding: 1),
         Case(batch: 1, height: 1, width: 1, inputs: 2, outputs: 3, kernel: 3, stride: 1, padding: 1),
     ]
 

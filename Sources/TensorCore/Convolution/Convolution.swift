@@ -43,7 +43,7 @@ package struct Convolution: Sendable {
             return x.linear(weight: weight.reshaped([outputs, g.channels]), bias: bias, pool: pool)
         }
         if let winograd = winograd(g, map: x.shape, outputs: outputs, padding: padding) {
-            return winograd.forward(x, weight: weight, bias: bias, pool: pool)
+            return winograd.forward(x, weight: .init(tensor: weight, turned: false), bias: bias, residual: nil, pool: pool)
         }
         let pixels = g.outputHeight * g.outputWidth
         let out = Tensor(uninitialised: [x.shape[0], g.outputHeight, g.outputWidth, outputs])
@@ -72,7 +72,7 @@ package struct Convolution: Sendable {
             return dy.linearInputGradient(weight: weight.reshaped([outputs, g.channels]), pool: pool).reshaped(shape)
         }
         if let winograd = winograd(g, map: dy.shape, outputs: g.channels, padding: 2 - padding) {
-            return winograd.forward(dy, weight: weight, turned: true, bias: nil, pool: pool)
+            return winograd.forward(dy, weight: .init(tensor: weight, turned: true), bias: nil, residual: nil, pool: pool)
         }
         if stride == 1, g.kernelHeight == g.kernelWidth, padding < g.kernelHeight {
             // A convolution of dy with the kernel turned by 180° and its channel axes exchanged.
