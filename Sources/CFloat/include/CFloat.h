@@ -3,6 +3,7 @@
 #pragma once
 #include <math.h>
 #include <stdbool.h>
+#include "WinogradLines.h"
 
 /// a * b + c, fused where the target has FMA.
 static inline float relaxed_multiply_add(float a, float b, float c) {

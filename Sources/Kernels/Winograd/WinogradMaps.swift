@@ -32,38 +32,20 @@ package func winogradInputTransform(
                     let line = top &+ y
                     return inside && line >= 0 && line < height ? map + ((line &* width &+ column) &* channels &+ start) : zeros
                 }
-                winogradInputLine(
-                    row(0), row(1), row(2), row(3), row(4), row(5), into: scratch + x &* winogradChannels,
-                    stride: 6 &* winogradChannels, count: count)
+                winograd_input_line(
+                    row(0), row(1), row(2), row(3), row(4), row(5), scratch + x &* winogradChannels,
+                    6 &* winogradChannels, count)
             }
             for y in 0..<6 {
                 let line = scratch + 6 &* y &* winogradChannels
-                winogradInputLine(
+                winograd_input_line(
                     line, line + winogradChannels, line + 2 &* winogradChannels, line + 3 &* winogradChannels,
-                    line + 4 &* winogradChannels, line + 5 &* winogradChannels, into: target + (6 &* y &* planeStride &+ start),
-                    stride: planeStride, count: count)
+                    line + 4 &* winogradChannels, line + 5 &* winogradChannels, target + (6 &* y &* planeStride &+ start),
+                    planeStride, count)
             }
             start &+= count
         }
         target += channels
-    }
-}
-
-/// Bᵀ on six values a channel.
-@inline(__always)
-private func winogradInputLine(
-    _ d0: UnsafePointer<Float>, _ d1: UnsafePointer<Float>, _ d2: UnsafePointer<Float>, _ d3: UnsafePointer<Float>,
-    _ d4: UnsafePointer<Float>, _ d5: UnsafePointer<Float>, into out: UnsafeMutablePointer<Float>, stride: Int, count: Int
-) {
-    for c in 0..<count {
-        let (a, b) = (relaxed_multiply_add(-4, d2[c], d4[c]), relaxed_multiply_add(-4, d1[c], d3[c]))
-        let (p, q) = (d4[c] - d2[c], 2 * (d3[c] - d1[c]))
-        out[c] = relaxed_multiply_add(4, d0[c], relaxed_multiply_add(-5, d2[c], d4[c]))
-        out[c &+ stride] = a + b
-        out[c &+ 2 &* stride] = a - b
-        out[c &+ 3 &* stride] = p + q
-        out[c &+ 4 &* stride] = p - q
-        out[c &+ 5 &* stride] = relaxed_multiply_add(4, d1[c], relaxed_multiply_add(-5, d3[c], d5[c]))
     }
 }
 
@@ -88,36 +70,17 @@ package func winogradGradientTransform(
                     let line = top &+ y
                     return column < width && line < height ? map + ((line &* width &+ column) &* channels &+ start) : zeros
                 }
-                winogradGradientLine(
-                    row(0), row(1), row(2), row(3), into: scratch + x &* winogradChannels, stride: 4 &* winogradChannels, count: count)
+                winograd_gradient_line(
+                    row(0), row(1), row(2), row(3), scratch + x &* winogradChannels, 4 &* winogradChannels, count)
             }
             for y in 0..<6 {
                 let line = scratch + 4 &* y &* winogradChannels
-                winogradGradientLine(
+                winograd_gradient_line(
                     line, line + winogradChannels, line + 2 &* winogradChannels, line + 3 &* winogradChannels,
-                    into: target + (6 &* y &* planeStride &+ start), stride: planeStride, count: count)
+                    target + (6 &* y &* planeStride &+ start), planeStride, count)
             }
             start &+= count
         }
         target += channels
-    }
-}
-
-/// A on four values a channel.
-@inline(__always)
-private func winogradGradientLine(
-    _ y0: UnsafePointer<Float>, _ y1: UnsafePointer<Float>, _ y2: UnsafePointer<Float>, _ y3: UnsafePointer<Float>,
-    into out: UnsafeMutablePointer<Float>, stride: Int, count: Int
-) {
-    for c in 0..<count {
-        let (even, odd) = (y0[c] + y2[c], y1[c] + y3[c])
-        let wideEven = relaxed_multiply_add(4, y2[c], y0[c])
-        let wideOdd = 2 * relaxed_multiply_add(4, y3[c], y1[c])
-        out[c] = y0[c]
-        out[c &+ stride] = even + odd
-        out[c &+ 2 &* stride] = even - odd
-        out[c &+ 3 &* stride] = wideEven + wideOdd
-        out[c &+ 4 &* stride] = wideEven - wideOdd
-        out[c &+ 5 &* stride] = y3[c]
     }
 }

@@ -25,18 +25,18 @@ package func winogradOutputTransform(
         while start < channels {
             let count = channels &- start < winogradChannels ? channels &- start : winogradChannels
             for x in 0..<6 {
-                winogradOutputLine(
-                    source + (x &* planeStride &+ start), stride: 6 &* planeStride, into: scratch + x &* winogradChannels,
-                    targetStride: 6 &* winogradChannels, count: count)
+                winograd_output_line(
+                    source + (x &* planeStride &+ start), 6 &* planeStride, scratch + x &* winogradChannels,
+                    6 &* winogradChannels, count)
             }
             for y in 0..<4 where top &+ y < height {
                 let line = scratch + 6 &* y &* winogradChannels
                 let pixel = ((top &+ y) &* width &+ left) &* pixelStride &+ start
                 if valid == 4, bias == nil, residual == nil {
-                    winogradOutputLine(line, stride: winogradChannels, into: map + pixel, targetStride: pixelStride, count: count)
+                    winograd_output_line(line, winogradChannels, map + pixel, pixelStride, count)
                 } else {
                     let values = scratch + 24 &* winogradChannels
-                    winogradOutputLine(line, stride: winogradChannels, into: values, targetStride: winogradChannels, count: count)
+                    winograd_output_line(line, winogradChannels, values, winogradChannels, count)
                     for x in 0..<valid {
                         winogradEpilogue(
                             values + x &* winogradChannels, bias: bias.map { $0 + start },
@@ -48,22 +48,6 @@ package func winogradOutputTransform(
             start &+= count
         }
         source += channels
-    }
-}
-
-/// Aᵀ on six values a channel.
-@inline(__always)
-private func winogradOutputLine(
-    _ m: UnsafePointer<Float>, stride: Int, into out: UnsafeMutablePointer<Float>, targetStride: Int, count: Int
-) {
-    let (m1, m2, m3, m4, m5) = (m + stride, m + 2 &* stride, m + 3 &* stride, m + 4 &* stride, m + 5 &* stride)
-    for c in 0..<count {
-        let (sum, difference) = (m1[c] + m2[c], m1[c] - m2[c])
-        let (outerSum, outerDifference) = (m3[c] + m4[c], m3[c] - m4[c])
-        out[c] = m[c] + sum + outerSum
-        out[c &+ targetStride] = relaxed_multiply_add(2, outerDifference, difference)
-        out[c &+ 2 &* targetStride] = relaxed_multiply_add(4, outerSum, sum)
-        out[c &+ 3 &* targetStride] = relaxed_multiply_add(8, outerDifference, difference) + m5[c]
     }
 }
 

@@ -76,12 +76,9 @@ package func winogradWeightTransform(
         for kx in 0..<3 {
             let g = taps + (kx &* tapStride &+ start)
             let line = scratch + kx &* chunk
-            for i in 0..<size {
-                line[i] = relaxed_multiply_add(
-                    a, g[i], relaxed_multiply_add(b, g[i &+ 3 &* tapStride], c * g[i &+ 6 &* tapStride]))
-            }
+            winograd_weight_row(a, b, c, g, 3 &* tapStride, line, size)
         }
-        winogradWeightLine(scratch, stride: chunk, into: out + start, targetStride: planeStride, count: size)
+        winograd_weight_line(scratch, chunk, out + start, planeStride, size)
         start &+= size
     }
 }
@@ -99,24 +96,6 @@ private func winogradWeightRow(_ y: Int) -> (Float, Float, Float) {
     }
 }
 
-/// G on three values.
-@inline(__always)
-private func winogradWeightLine(
-    _ g: UnsafePointer<Float>, stride: Int, into out: UnsafeMutablePointer<Float>, targetStride: Int, count: Int
-) {
-    for i in 0..<count {
-        let (g0, g1, g2) = (g[i], g[i &+ stride], g[i &+ 2 &* stride])
-        let outer = g0 + g2
-        let wide = relaxed_multiply_add(4, g2, g0)
-        out[i] = 0.25 * g0
-        out[i &+ targetStride] = (outer + g1) * (-1 / 6)
-        out[i &+ 2 &* targetStride] = (outer - g1) * (-1 / 6)
-        out[i &+ 3 &* targetStride] = relaxed_multiply_add(2, g1, wide) * (1 / 24)
-        out[i &+ 4 &* targetStride] = relaxed_multiply_add(-2, g1, wide) * (1 / 24)
-        out[i &+ 5 &* targetStride] = g2
-    }
-}
-
 /// dU[36][inputs] of one output → adds Gᵀ·dU·G to `weightGradient [3, 3, inputs]`; planes are `planeStride` apart; `scratch` holds 18 · inputs floats.
 @inline(never)
 package func winogradWeightGradientTransform(
@@ -124,37 +103,11 @@ package func winogradWeightGradientTransform(
     into weightGradient: UnsafeMutablePointer<Float>
 ) {
     for x in 0..<6 {
-        winogradWeightGradientLine(
-            gradient + x &* planeStride, stride: 6 &* planeStride, into: scratch + x &* inputs, targetStride: 6 &* inputs, adding: false,
-            count: inputs)
+        winograd_weight_gradient_line(
+            gradient + x &* planeStride, 6 &* planeStride, 0, scratch + x &* inputs, 6 &* inputs, inputs)
     }
     for ky in 0..<3 {
-        winogradWeightGradientLine(
-            scratch + 6 &* ky &* inputs, stride: inputs, into: weightGradient + 3 &* ky &* inputs, targetStride: inputs, adding: true,
-            count: inputs)
-    }
-}
-
-/// Gᵀ on six values a channel.
-@inline(__always)
-private func winogradWeightGradientLine(
-    _ u: UnsafePointer<Float>, stride: Int, into out: UnsafeMutablePointer<Float>, targetStride: Int, adding: Bool, count: Int
-) {
-    let (u1, u2, u3, u4, u5) = (u + stride, u + 2 &* stride, u + 3 &* stride, u + 4 &* stride, u + 5 &* stride)
-    for c in 0..<count {
-        let (inner, innerDifference) = ((u1[c] + u2[c]) * (-1 / 6), (u2[c] - u1[c]) * (1 / 6))
-        let (outer, outerDifference) = (u3[c] + u4[c], u3[c] - u4[c])
-        let g0 = relaxed_multiply_add(0.25, u[c], relaxed_multiply_add(1 / 24, outer, inner))
-        let g1 = relaxed_multiply_add(1 / 12, outerDifference, innerDifference)
-        let g2 = relaxed_multiply_add(1 / 6, outer, inner) + u5[c]
-        if adding {
-            out[c] += g0
-            out[c &+ targetStride] += g1
-            out[c &+ 2 &* targetStride] += g2
-        } else {
-            out[c] = g0
-            out[c &+ targetStride] = g1
-            out[c &+ 2 &* targetStride] = g2
-        }
+        winograd_weight_gradient_line(
+            scratch + 6 &* ky &* inputs, inputs, 1, weightGradient + 3 &* ky &* inputs, inputs, inputs)
     }
 }
