@@ -36,6 +36,15 @@ package func fillRows(_ row: UnsafePointer<Float>, into out: UnsafeMutablePointe
     }
 }
 
+/// Every row of `out [rows, columns]` += `row [columns]`.
+@inline(never)
+package func addToRows(_ row: UnsafePointer<Float>, into out: UnsafeMutablePointer<Float>, rows: Int, columns: Int) {
+    for r in 0..<rows {
+        let target = out + r &* columns
+        for c in 0..<columns { target[c] += row[c] }
+    }
+}
+
 /// LayerScale and residual in one pass: out = x + gain ⊙ branch, rows of `columns`.
 @inline(never)
 package func addScaledRows(

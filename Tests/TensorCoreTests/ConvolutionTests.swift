@@ -77,6 +77,12 @@ import Testing
             #expect(worst <= 2e-5 * largest, "\(what) off by \(worst), largest value \(largest)")
         }
         close(y, want, "output")
+        let residual = random(y.shape, "residual")
+        let sum = convolution.forward(x, weight: weight, bias: nil, residual: residual, pool: pool)
+        let withoutBias = want.indices.map { want[$0] - Double(bs[$0 % c.outputs]) }
+        close(sum, zip(withoutBias, residual.elements).map { $0 + Double($1) }, "output and residual")
+        let all = convolution.forward(x, weight: weight, bias: bias, residual: residual, pool: pool)
+        close(all, zip(want, residual.elements).map { $0 + Double($1) }, "output, bias and residual")
         close(convolution.inputGradient(dy, weight: weight, shape: x.shape, pool: pool), dx, "input gradient")
         let sink = Tensor(filledWith: 1, weight.shape)
         convolution.weightGradient(dy, input: x, into: sink, beta: 1, pool: pool)

@@ -18,34 +18,38 @@ package func winogradInputTransform(
     _ map: UnsafePointer<Float>, height: Int, width: Int, channels: Int, padding: Int, tilesAcross: Int, tiles: Range<Int>,
     zeros: UnsafePointer<Float>, scratch: UnsafeMutablePointer<Float>, into out: UnsafeMutablePointer<Float>, planeStride: Int
 ) {
-    var target = out
-    for tile in tiles {
-        let top = 4 &* (tile / tilesAcross) &- padding
-        let left = 4 &* (tile % tilesAcross) &- padding
-        var start = 0
-        while start < channels {
-            let count = channels &- start < winogradChannels ? channels &- start : winogradChannels
-            for x in 0..<6 {
+    var start = 0
+    while start < channels {
+        let count = channels &- start < winogradChannels ? channels &- start : winogradChannels
+        var target = out + start
+        // Column x of a tile stands in slot (first + x) mod 6: a tile's last two columns are the next tile's first two.
+        var first = 0
+        for tile in tiles {
+            let top = 4 &* (tile / tilesAcross) &- padding
+            let left = 4 &* (tile % tilesAcross) &- padding
+            let shared = tile > tiles.lowerBound && tile % tilesAcross > 0 ? 2 : 0
+            if shared > 0 { first = first == 0 ? 4 : first &- 2 }
+            @inline(__always) func slot(_ x: Int) -> UnsafeMutablePointer<Float> {
+                scratch + (first &+ x < 6 ? first &+ x : first &+ x &- 6) &* winogradChannels
+            }
+            for x in shared..<6 {
                 let column = left &+ x
                 let inside = column >= 0 && column < width
                 @inline(__always) func row(_ y: Int) -> UnsafePointer<Float> {
                     let line = top &+ y
                     return inside && line >= 0 && line < height ? map + ((line &* width &+ column) &* channels &+ start) : zeros
                 }
-                winograd_input_line(
-                    row(0), row(1), row(2), row(3), row(4), row(5), scratch + x &* winogradChannels,
-                    6 &* winogradChannels, count)
+                winograd_input_line(row(0), row(1), row(2), row(3), row(4), row(5), slot(x), 6 &* winogradChannels, count)
             }
             for y in 0..<6 {
-                let line = scratch + 6 &* y &* winogradChannels
+                let line = 6 &* y &* winogradChannels
                 winograd_input_line(
-                    line, line + winogradChannels, line + 2 &* winogradChannels, line + 3 &* winogradChannels,
-                    line + 4 &* winogradChannels, line + 5 &* winogradChannels, target + (6 &* y &* planeStride &+ start),
-                    planeStride, count)
+                    slot(0) + line, slot(1) + line, slot(2) + line, slot(3) + line, slot(4) + line, slot(5) + line,
+                    target + 6 &* y &* planeStride, planeStride, count)
             }
-            start &+= count
+            target += channels
         }
-        target += channels
+        start &+= count
     }
 }
 

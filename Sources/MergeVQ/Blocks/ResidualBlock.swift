@@ -20,8 +20,7 @@ package struct ResidualBlock: Sendable {
 
     /// x `[B, H, W, inputs]` → `[B, H, W, outputs]`.
     package func callAsFunction(_ x: Variable) -> Variable {
-        let branch = conv2(norm2(conv1(norm1(x))))
-        return branch + (shortcut?(x) ?? x)
+        conv2(norm2(conv1(norm1(x))), adding: shortcut?(x) ?? x)
     }
 }
 

@@ -14,10 +14,11 @@ extension Variable {
     }
 
     /// Convolution of a map `[B, H, W, C]` with weight `[outputs, kh, kw, C]` and bias `[outputs]`, symmetric zero padding.
-    public func convolved(weight: Variable, bias: Variable?, stride: Int, padding: Int) -> Variable {
+    public func convolved(weight: Variable, bias: Variable?, stride: Int, padding: Int, adding residual: Variable? = nil) -> Variable {
         let convolution = Convolution(stride: stride, padding: padding)
-        let result = convolution.forward(value, weight: weight.value, bias: bias?.value, pool: pool)
-        return graph.operation(result, of: [self, weight] + (bias.map { [$0] } ?? [])) { [self] gradient in
+        let result = convolution.forward(value, weight: weight.value, bias: bias?.value, residual: residual?.value, pool: pool)
+        return graph.operation(result, of: [self, weight] + [bias, residual].compactMap { $0 }) { [self] gradient in
+            residual?.accumulate(gradient)
             if needsGradient {
                 accumulate(convolution.inputGradient(gradient, weight: weight.value, shape: shape, pool: pool))
             }

@@ -19,8 +19,10 @@ public struct Convolution2D: Sendable {
     }
 
     /// x `[B, H, W, inputs]` → `[B, H', W', outputs]`, H' = ⌊(H + 2·padding − kernel)/stride⌋ + 1.
-    public func callAsFunction(_ x: Variable) -> Variable {
-        x.convolved(weight: x.graph[weight], bias: bias.map { x.graph[$0] }, stride: stride, padding: padding)
+    ///
+    /// - Parameter residual: added to the result, of its shape.
+    public func callAsFunction(_ x: Variable, adding residual: Variable? = nil) -> Variable {
+        x.convolved(weight: x.graph[weight], bias: bias.map { x.graph[$0] }, stride: stride, padding: padding, adding: residual)
     }
 }
 

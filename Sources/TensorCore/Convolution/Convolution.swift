@@ -35,15 +35,19 @@ package struct Convolution: Sendable {
         return winograd.isWorthwhile ? winograd : nil
     }
 
-    /// y `[B, H', W', outputs]` of x `[B, H, W, C]` with weight `[outputs, kh, kw, C]` and bias `[outputs]`.
-    package func forward(_ x: Tensor, weight: Tensor, bias: Tensor?, pool: ThreadPool) -> Tensor {
+    /// y `[B, H', W', outputs]` of x `[B, H, W, C]` with weight `[outputs, kh, kw, C]` and bias `[outputs]`, plus a residual of y's shape: both
+    /// are added where a tile is written.
+    package func forward(_ x: Tensor, weight: Tensor, bias: Tensor?, residual: Tensor? = nil, pool: ThreadPool) -> Tensor {
         let g = geometry(x.shape, weight.shape)
         let outputs = weight.shape[0]
-        if Convolution.isPointwise(g) {
+        precondition(
+            residual.map { $0.count == x.shape[0] * g.outputHeight * g.outputWidth * outputs } ?? true,
+            "residual \(residual?.shape ?? []) for a convolution of \(x.shape) with \(weight.shape)")
+        if residual == nil, Convolution.isPointwise(g) {
             return x.linear(weight: weight.reshaped([outputs, g.channels]), bias: bias, pool: pool)
         }
         if let winograd = winograd(g, map: x.shape, outputs: outputs, padding: padding) {
-            return winograd.forward(x, weight: .init(tensor: weight, turned: false), bias: bias, residual: nil, pool: pool)
+            return winograd.forward(x, weight: .init(tensor: weight, turned: false), bias: bias, residual: residual, pool: pool)
         }
         let pixels = g.outputHeight * g.outputWidth
         let out = Tensor(uninitialised: [x.shape[0], g.outputHeight, g.outputWidth, outputs])
@@ -55,10 +59,17 @@ package struct Convolution: Sendable {
             let target = out.pointer + (image * pixels + range.lowerBound) * outputs
             Storage.withScratch(range.count * g.patch) { columns in
                 gatherPatches(x.pointer + image * g.height * g.width * g.channels, g, pixels: range, into: columns)
-                if let bias { fillRows(bias.pointer, into: target, rows: range.count, columns: outputs) }
+                if let residual {
+                    let source = residual.pointer + (image * pixels + range.lowerBound) * outputs
+                    target.update(from: source, count: range.count * outputs)
+                    if let bias { addToRows(bias.pointer, into: target, rows: range.count, columns: outputs) }
+                } else if let bias {
+                    fillRows(bias.pointer, into: target, rows: range.count, columns: outputs)
+                }
                 multiply(
                     MatrixOperand(columns, stride: g.patch), MatrixOperand(weight.pointer, stride: g.patch, transposed: true),
-                    into: target, stride: outputs, rows: range.count, columns: outputs, depth: g.patch, beta: bias == nil ? 0 : 1)
+                    into: target, stride: outputs, rows: range.count, columns: outputs, depth: g.patch,
+                    beta: bias == nil && residual == nil ? 0 : 1)
             }
         }
         return out
