@@ -1,6 +1,7 @@
 // Float helpers that Swift cannot express: fused multiply-add where the hardware has it, sums that may be reassociated into vector lanes,
 // and maxima that vectorise. The permission to contract or reassociate is given inside each helper only, never to a whole file.
 #pragma once
+#include "Platform.h"
 #include <math.h>
 #include <stdbool.h>
 
