@@ -30,7 +30,7 @@ static inline float relaxed_max(float a, float b) {
 
 /// Square root as one instruction, without errno.
 static inline float relaxed_sqrt(float a) {
-    return __builtin_sqrtf(a);
+    return __builtin_elementwise_sqrt(a);
 }
 
 /// Natural logarithm (libm), so that kernels need no other import.
