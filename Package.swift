@@ -66,7 +66,12 @@ let package = Package(
 
         command("mvq-coordinator", ["Telemetry"]),
         command("mvq-worker", ["Fleet", "Transport", "ImageData", logging]),
-        command("mvq", ["ImageData", "Checkpoints", "Telemetry", "MergeVQ", "NeuralNet", "TensorCore"]),
+        command(
+            "mvq",
+            [
+                "ImageData", "Checkpoints", "Telemetry", "MergeVQ", "NeuralNet", "TensorCore", "Kernels", "CZeroMQ", "CHDF5", "CPNG",
+                "CCrypto",
+            ]),
 
         .target(name: "TestKit", dependencies: ["NeuralNet", "TensorCore", "Checkpoints"], path: "Tests/TestKit", swiftSettings: strict),
         tests(of: "Checksums"),

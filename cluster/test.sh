@@ -19,7 +19,7 @@ say "testing"
 log=$(mktemp)
 trap 'rm -f "$log"' EXIT
 code=0
-# The kernel family is pinned as the commands pin it, so that the tests see the same arithmetic.
+# The kernel family that every machine can run, here and (inherited) in the commands that tests start: one arithmetic wherever the tests run.
 (cd "$project" && OPENBLAS_CORETYPE=${OPENBLAS_CORETYPE:-Haswell} OPENBLAS_NUM_THREADS=1 MVQ_PYTHON=${MVQ_PYTHON:-/usr/bin/python3} \
     swift test -c release --skip-build "$@" 2>&1) | tee "$log" | grep --line-buffered -vE '^(◇|✔ (Test case|Suite)|\[[0-9]+/[0-9]+\])|started\.$' || code=${PIPESTATUS[0]}
 

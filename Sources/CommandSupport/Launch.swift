@@ -9,10 +9,11 @@ import Training
 /// code (README, "Exit codes").
 public enum Launch {
     public static func main(_ command: (some ParsableCommand).Type) {
+        // Nothing else may run first: what is compiled for this level would end with an illegal instruction.
+        if let missing = NumericEnvironment.missingCPUFeature { exit(with: FleetExit(exitCode: ExitCode.configuration, text: missing)) }
         NumericEnvironment.prepare()
         // A reader of our output that goes away is no reason to end.
         signal(SIGPIPE, SIG_IGN)
-        if let missing = NumericEnvironment.missingCPUFeature { exit(with: FleetExit(exitCode: ExitCode.configuration, text: missing)) }
         do {
             var parsed = try command.parseAsRoot()
             try parsed.run()

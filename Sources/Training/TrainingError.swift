@@ -1,6 +1,7 @@
 import Checkpoints
 import Fleet
 import ImageData
+import TensorCore
 
 /// Why a run cannot start or go on: one line saying what, where and the mend.
 public enum TrainingError: ExitCoded, CustomStringConvertible {
@@ -48,7 +49,8 @@ public enum TrainingError: ExitCoded, CustomStringConvertible {
                 + " restore journal.jsonl, or start a new run from the checkpoint with --resume FILE and another --run"
         case .otherNumericClass(let run, let stored, let here):
             "\(run): was computed with \(stored), this machine computes with \(here) and would give other bits;"
-                + " set OPENBLAS_CORETYPE and the BLAS library as they were, or start a new run"
+                + " start it with \(NumericEnvironment.familyVariable)=\(NumericEnvironment.family(ofClass: stored)) and the build and BLAS library"
+                + " of then, or start a new run"
         case .planMismatch(let difference):
             "this worker plans the step differently than the coordinator (\(difference)); install the same build on both"
         case .notFinite(let step, let what):

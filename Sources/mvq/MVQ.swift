@@ -11,8 +11,14 @@ struct Main {
 struct MVQ: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "mvq",
-        abstract: "Datasets, reconstruction and checkpoints of MergeVQ.",
+        abstract: "Datasets, reconstruction, checkpoints and measurements of MergeVQ.",
         discussion: "Training itself is mvq-coordinator (one) and mvq-worker (any number).",
         version: BuildVersion.current,
-        subcommands: [DatasetCommand.self, ReconstructCommand.self, InspectCommand.self, BenchCommand.self])
+        subcommands: [
+            DatasetCommand.self,
+            ReconstructCommand.self,
+            InspectCommand.self,
+            BenchCommand.self,
+            DoctorCommand.self,
+        ])
 }

@@ -121,7 +121,8 @@ import Testing
                 { $0.numericClass = "zen" },
                 """
                 worker node:7 has numeric class zen, the run haswell; \
-                set OPENBLAS_CORETYPE and the libraries on that machine as on the coordinator's
+                install the same build and libraries everywhere, and where x86-64 CPUs differ start coordinator and workers with \
+                OPENBLAS_CORETYPE=Haswell, which all of them can run
                 """
             ),
             (

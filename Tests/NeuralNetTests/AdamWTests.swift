@@ -30,6 +30,21 @@ import Testing
         #expect(state.step == 5)
     }
 
+    /// A count that fills neither tiles nor vector registers.
+    @Test func threadsMoveNoBit() {
+        let optimizer = AdamW(beta1: 0.5, beta2: 0.9, weightDecay: 0.1, emaDecay: 0.9)
+        func states(threads: Int) -> [[Float]] {
+            let pool = ThreadPool(threads: threads)
+            var state = AdamW.State(weights: randomTensor([200_003], key: "w"))
+            for step in 1...2 {
+                optimizer.update(&state, gradient: randomTensor([200_003], key: "g\(step)"), learningRate: 0.01, pool: pool)
+            }
+            return [state.weights, state.firstMoment, state.secondMoment, state.ema].map(\.elements)
+        }
+        let expected = states(threads: 1)
+        for threads in 2...4 { #expect(states(threads: threads) == expected, "\(threads) threads") }
+    }
+
     @Test func clipping() {
         #expect(clippingFactor(norm: 10, limit: nil) == 1)
         #expect(clippingFactor(norm: 1, limit: 5) == 1)

@@ -37,6 +37,12 @@ import Training
         #expect(configuration.tokenizer.keptTokens.candidates == preset.candidates)
     }
 
+    @Test(arguments: TokenizerConfiguration.FullSize.allCases)
+    func benchmarksUseThePresets(_ variant: TokenizerConfiguration.FullSize) throws {
+        let file = Fixtures.packageRoot.appendingPathComponent("configs/tokenizer-\(variant.rawValue).yaml").path
+        #expect(try RunConfiguration(file: file).tokenizer == .fullSize(variant))
+    }
+
     @Test func everyFileIsTested() throws {
         let folder = Fixtures.packageRoot.appendingPathComponent("configs").path
         let files = try FileManager.default.contentsOfDirectory(atPath: folder).filter { $0.hasSuffix(".yaml") }

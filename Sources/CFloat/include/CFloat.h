@@ -1,6 +1,7 @@
 // Float helpers that Swift cannot express: fused multiply-add where the hardware has it, sums that may be reassociated into vector lanes,
 // and maxima that vectorise. The permission to contract or reassociate is given inside each helper only, never to a whole file.
 #pragma once
+#include "Platform.h"
 #include <math.h>
 #include <stdbool.h>
 #include "WinogradLines.h"
@@ -30,7 +31,23 @@ static inline float relaxed_max(float a, float b) {
 
 /// Square root as one instruction, without errno.
 static inline float relaxed_sqrt(float a) {
-    return __builtin_sqrtf(a);
+    return __builtin_elementwise_sqrt(a);
+}
+
+/// Copies a cache line of 16 floats past the caches: for output that nobody reads soon, so that its old contents need not be fetched first.
+/// `to` must be aligned to 64 bytes.
+static inline void copy_line_streaming(const float *from, float *to) {
+    typedef float vector __attribute__((vector_size(32)));
+    typedef float unaligned_vector __attribute__((vector_size(32), aligned(4)));
+    __builtin_nontemporal_store((vector)*(const unaligned_vector *)from, (vector *)to);
+    __builtin_nontemporal_store((vector)*(const unaligned_vector *)(from + 8), (vector *)(to + 8));
+}
+
+/// Makes streaming copies visible to other threads before what follows.
+static inline void finish_streaming(void) {
+#if defined(__x86_64__)
+    __builtin_ia32_sfence();
+#endif
 }
 
 /// Natural logarithm (libm), so that kernels need no other import.

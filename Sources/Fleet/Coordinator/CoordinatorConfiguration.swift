@@ -65,7 +65,8 @@ public struct CoordinatorConfiguration: Sendable {
         if hello.numericClass != numericClass {
             return """
                 worker \(hello.name) has numeric class \(hello.numericClass), the run \(numericClass); \
-                set OPENBLAS_CORETYPE and the libraries on that machine as on the coordinator's
+                install the same build and libraries everywhere, and where x86-64 CPUs differ start coordinator and workers with \
+                OPENBLAS_CORETYPE=Haswell, which all of them can run
                 """
         }
         if let fingerprint = hello.datasetFingerprint, fingerprint != datasetFingerprint {

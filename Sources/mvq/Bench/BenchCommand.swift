@@ -3,6 +3,15 @@ import ArgumentParser
 /// `mvq bench`.
 struct BenchCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: "bench", abstract: "Measures this machine: training steps, operations.",
-        subcommands: [BenchStep.self, BenchOps.self])
+        commandName: "bench", abstract: "Measures this machine: training steps, operations, matrix products.",
+        subcommands: [
+            BenchStep.self,
+            BenchOps.self,
+            BenchGemm.self,
+        ])
+}
+
+/// Checks a count given on the command line.
+func validateCount(_ name: String, _ value: Int) throws {
+    guard value >= 1 else { throw ValidationError("\(name) is \(value); it must be 1 or more") }
 }

@@ -1,59 +1,79 @@
 import ArgumentParser
 import CommandSupport
 import Foundation
-import NeuralNet
+import MergeVQ
 import TensorCore
+import Training
 
-/// `mvq bench ops`: single operations at the model's shapes.
+/// `mvq bench ops`: the operations that a training step consists of.
 struct BenchOps: ParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: "ops", abstract: "Times convolutions at the shapes of the full-size model.",
-        discussion: "GFLOP/s are algorithmic: the operations of the definition over the time, whatever the algorithm.")
+        commandName: "ops", abstract: "Times every operation of a training step at the model's real shapes, for one image.",
+        discussion: """
+            Without --config: all operations of the three full-size variants at their longest sequences, and the optimizer over 150 million
+            parameters; times are per call. With --config: the operations of that configuration at all the token counts its merging leads to; times
+            are per step and image (calls × time of a call), the share is that of the sum of all listed operations, and rows with several token
+            counts are sums over them. What a step does besides (small sums, signs, owner maps, memory) is not listed: 'mvq bench step' times it
+            whole.
 
+            GFLOP/s are algorithmic: the operations of the definition over the time, whatever the algorithm; backward attention counts twice the
+            forward pass. GB/s count the bytes that must move at least once: every operand read, every result written, 4 bytes an element; AdamW
+            reads gradient, weight, both moments and average and writes four of them, 36 bytes a parameter. The copy reads and writes 8 bytes an
+            element, in the same memory with the same threads, in turns with what is compared; '% of copy' is of its fastest form.
+
+              mvq bench ops --only convolution --threads 1
+              mvq bench ops --config configs/tokenizer-gr.yaml
+            """)
+
+    @Option(help: ArgumentHelp("Configuration whose step to take apart.", valueName: "file")) var config: String?
+    @Option(help: ArgumentHelp("Only operations whose name contains this, e.g. attention, norm, AdamW.", valueName: "name")) var only: String?
     @Option(help: "Threads that compute.") var threads = defaultThreads
     @Option(help: "Repetitions.") var runs = 5
     @Flag(help: "Print JSON.") var json = false
 
-    struct Row: Encodable {
-        let operation: String
-        let shape: String
-        let seconds: Timing
-        let gflops: Double
+    func validate() throws {
+        try validateCount("--threads", threads)
+        try validateCount("--runs", runs)
     }
 
     func run() throws {
+        let configuration = try config.map { try RunConfiguration(file: $0) }
+        let calls = try chosenCalls(configuration)
         let pool = ThreadPool(threads: threads)
-        var rows: [Row] = []
-        for (inputs, outputs, side, stride) in [
-            (3, 64, 256, 1), (64, 64, 256, 1), (64, 64, 128, 1), (128, 128, 128, 1), (64, 128, 64, 1), (128, 128, 64, 1), (256, 256, 64, 1),
-            (256, 256, 32, 1), (512, 512, 32, 1), (512, 512, 16, 1), (512, 2048, 16, 1), (512, 2048, 32, 1), (64, 64, 256, 2), (64, 3, 256, 1),
-        ] {
-            let convolution = Convolution(stride: stride, padding: 1)
-            func random(_ shape: Shape) -> Tensor { Tensor((0..<shape.count).map { Float($0 % 17) * 0.1 - 0.8 }, shape) }
-            let x = random([1, side, side, inputs])
-            let weight = random([outputs, 3, 3, inputs])
-            let dy = random([1, side / stride, side / stride, outputs])
-            let sink = Tensor(zeros: weight.shape)
-            let operations = 2.0 * 9 * Double(inputs * outputs) * Double(side / stride * side / stride)
-            func add(_ name: String, _ work: () -> Void) {
-                let timing = Timing.measure(runs: runs, work)
-                rows.append(
-                    Row(
-                        operation: name, shape: "\(inputs)→\(outputs) @\(side)²" + (stride == 1 ? "" : " /\(stride)"), seconds: timing,
-                        gflops: operations / timing.minimum / 1e9))
-            }
-            add("convolution") { _ = convolution.forward(x, weight: weight, bias: nil, pool: pool) }
-            add("data gradient") { _ = convolution.inputGradient(dy, weight: weight, shape: x.shape, pool: pool) }
-            add("weight gradient") { convolution.weightGradient(dy, input: x, into: sink, beta: 0, pool: pool) }
+        let counter = ProgressCounter("timing operation", after: 2)
+        var peak = SgemmPeak(pool: pool)
+        peak.measure()
+        let (vectors, others) = (calls.filter(\.operation.isVector), calls.filter { !$0.operation.isVector })
+        let timings = others.enumerated().map { i, call in
+            counter.update(i, of: others.count, call.operation.label)
+            return Timing.measure(runs: runs, call.operation.prepare(pool))
         }
-        if json {
-            try printJSON(rows)
-        } else {
-            print("\(threads) threads; ms minimum / median; algorithmic GFLOP/s")
-            for row in rows {
-                let label = row.operation.padding(toLength: 16, withPad: " ", startingAt: 0) + row.shape.padding(toLength: 20, withPad: " ", startingAt: 0)
-                print(label + String(format: "%9.2f /%9.2f %9.0f", row.seconds.minimum * 1e3, row.seconds.median * 1e3, row.gflops))
-            }
-        }
+        peak.measure()
+        let vectorTimings = Timing.measureInTurns(runs: runs, vectors.map { $0.operation.prepare(pool) })
+        counter.finish()
+        let timed = zip(others + vectors, timings + vectorTimings).map { (call: $0, timing: $1) }
+        let report = OperationReport(
+            config: config, numericClass: NumericEnvironment.numericClass, threads: threads, runs: runs, sgemmPeakGflops: peak.gflops,
+            operations: OperationRow.rows(timed, isStep: configuration != nil))
+        if json { try printJSON(report) } else { print(report.text) }
     }
+
+    private func chosenCalls(_ configuration: RunConfiguration?) throws -> [OperationRow.Call] {
+        let all = configuration.map(OperationRow.calls) ?? OperationCase.catalogue.map { OperationRow.Call(part: nil, count: 1, operation: $0) }
+        let chosen = all.filter { only.map($0.operation.isNamed) ?? true }
+        guard !chosen.isEmpty else {
+            let names = Set(all.map(\.operation.name)).sorted().joined(separator: ", ")
+            throw ValidationError("--only \(only ?? ""): there is no such operation; there are \(names)")
+        }
+        guard chosen.contains(where: \.operation.isVector) else { return chosen }
+        // The copy that they are compared with belongs to the same run.
+        return all.filter { $0.operation.name == OperationCase.copyName } + chosen.filter { $0.operation.name != OperationCase.copyName }
+    }
+}
+
+extension OperationCase {
+    /// E.g. `attention backward`.
+    var label: String { "\(name) \(direction)" }
+
+    func isNamed(_ text: String) -> Bool { label.containsIgnoringCase(text) }
 }

@@ -11,8 +11,13 @@ struct BenchStep: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "step", abstract: "Times forward and forward + backward of a configuration's model, per image.",
         discussion: """
-            Losses are reconstruction, commitment, entropy and source recovery; no optimizer, no image decoding. The figures are the minimum and
-            the median over --runs repetitions, after one that warms up.
+            Losses are reconstruction, commitment, entropy and source recovery; no optimizer, no image decoding. Times are the minimum and the median
+            over --runs repetitions; the first pass, which also allocates, is reported apart as the warm-up.
+
+            Algorithmic GFLOP/s are the operations of encoder and decoder by definition (two for every multiply-add of convolutions, linear layers,
+            attention and matching products at the configuration's kept-token count; three times the forward count for forward + backward) over the
+            time, whatever the algorithm really executes; source recovery and losses take time but do not count. The sgemm peak is that of 1024³
+            products, one a thread, in the same process, the best before and after.
 
               mvq bench step --config configs/tokenizer-gr.yaml --threads 2
             """)
@@ -23,21 +28,43 @@ struct BenchStep: ParsableCommand {
     @Option(help: "Repetitions.") var runs = 5
     @Flag(help: "Print JSON.") var json = false
 
+    func validate() throws {
+        for (name, value) in [("--threads", threads), ("--batch", batch), ("--runs", runs)] { try validateCount(name, value) }
+    }
+
     struct Result: Encodable {
         let config: String
         let threads: Int
         let batch: Int
         let runs: Int
+        let numericClass: String
         let keptTokens: Int
         let parameters: Int
+        /// Operations of encoder and decoder for one image, 10⁹.
+        let forwardGflop: Double
+        let forwardWarmUpSeconds: Double
+        let forwardBackwardWarmUpSeconds: Double
         let forwardSecondsPerImage: Timing
         let forwardBackwardSecondsPerImage: Timing
+        /// Of the forward pass; at the median and at the minimum of its time.
+        let forwardAlgorithmicGflops: Double
+        let forwardAlgorithmicGflopsBest: Double
+        /// Of forward + backward; at the median and at the minimum of its time.
+        let algorithmicGflops: Double
+        let algorithmicGflopsBest: Double
         let sgemmPeakGflops: Double
+        /// `algorithmicGflops` over `sgemmPeakGflops`.
+        let ratioToSgemmPeak: Double
+        let ratioToSgemmPeakBest: Double
         let peakResidentBytes: Int
     }
 
     func run() throws {
-        let configuration = try RunConfiguration(file: config)
+        let result = measure(try RunConfiguration(file: config))
+        if json { try printJSON(result) } else { print(text(result)) }
+    }
+
+    private func measure(_ configuration: RunConfiguration) -> Result {
         let (tokenizer, layout) = Tokenizer.build(configuration.tokenizer)
         let weights = layout.initialWeights(seed: 1)
         let pool = ThreadPool(threads: threads)
@@ -51,19 +78,49 @@ struct BenchStep: ParsableCommand {
             let loss = tokenizer.loss(of: tokenizer(graph.constant(images), kept: kept), images: images, weights: configuration.lossWeights)
             if training { graph.backward(from: loss.total) }
         }
-        let forward = Timing.measure(runs: runs) { pass(training: false) }
-        let both = Timing.measure(runs: runs) { pass(training: true) }
-        let result = Result(
-            config: config, threads: threads, batch: batch, runs: runs, keptTokens: kept, parameters: layout.count,
-            forwardSecondsPerImage: forward.divided(by: Double(batch)), forwardBackwardSecondsPerImage: both.divided(by: Double(batch)),
-            sgemmPeakGflops: SgemmPeak.measure(pool: pool), peakResidentBytes: peakResidentBytes())
-        if json {
-            try printJSON(result)
-        } else {
-            print("\(config): \(layout.count) parameters, K \(kept), batch \(batch), \(threads) threads")
-            print("  forward             \(result.forwardSecondsPerImage.text) s per image")
-            print("  forward + backward  \(result.forwardBackwardSecondsPerImage.text) s per image")
-            print(String(format: "  sgemm peak %.0f GFLOP/s, peak memory %.2f GiB", result.sgemmPeakGflops, Double(result.peakResidentBytes) / 0x1p30))
+        func time(_ what: String, training: Bool) -> (timing: Timing, warmUp: Double) {
+            let counter = ProgressCounter("\(what), pass", after: 2)
+            defer { counter.finish() }
+            return Timing.measureWithWarmUp(runs: runs, progress: { counter.update($0, of: $1) }) { pass(training: training) }
         }
+        var peak = SgemmPeak(pool: pool)
+        peak.measure()
+        let forward = time("forward", training: false)
+        let both = time("forward + backward", training: true)
+        let memory = peakResidentBytes()
+        peak.measure()
+
+        let flops = ForwardPass(configuration.tokenizer, kept: kept).flops
+        let (forwardTime, bothTime) = (forward.timing * (1 / Double(batch)), both.timing * (1 / Double(batch)))
+        func rate(_ passes: Double, _ seconds: Double) -> Double { passes * flops / seconds / 1e9 }
+        return Result(
+            config: config, threads: threads, batch: batch, runs: runs, numericClass: NumericEnvironment.numericClass, keptTokens: kept,
+            parameters: layout.count, forwardGflop: flops / 1e9, forwardWarmUpSeconds: forward.warmUp,
+            forwardBackwardWarmUpSeconds: both.warmUp, forwardSecondsPerImage: forwardTime, forwardBackwardSecondsPerImage: bothTime,
+            forwardAlgorithmicGflops: rate(1, forwardTime.median), forwardAlgorithmicGflopsBest: rate(1, forwardTime.minimum),
+            algorithmicGflops: rate(3, bothTime.median), algorithmicGflopsBest: rate(3, bothTime.minimum), sgemmPeakGflops: peak.gflops,
+            ratioToSgemmPeak: rate(3, bothTime.median) / peak.gflops, ratioToSgemmPeakBest: rate(3, bothTime.minimum) / peak.gflops,
+            peakResidentBytes: memory)
+    }
+
+    private func text(_ r: Result) -> String {
+        func line(_ name: String, _ time: Timing, _ rates: (Double, Double), _ warmUp: Double) -> String {
+            "  " + name.padded(to: 20)
+                + String(
+                    format: "%7.3f / %.3f s per image   %4.0f / %.0f GFLOP/s   warm-up %.1f s a pass", time.minimum, time.median, rates.0,
+                    rates.1, warmUp)
+        }
+        return [
+            "\(r.config): \(grouped(r.parameters)) parameters, K \(r.keptTokens), batch \(r.batch), \(r.threads) threads, \(r.runs) runs;"
+                + " best / median",
+            line("forward", r.forwardSecondsPerImage, (r.forwardAlgorithmicGflopsBest, r.forwardAlgorithmicGflops), r.forwardWarmUpSeconds),
+            line(
+                "forward + backward", r.forwardBackwardSecondsPerImage, (r.algorithmicGflopsBest, r.algorithmicGflops),
+                r.forwardBackwardWarmUpSeconds),
+            String(
+                format: "  sgemm peak %.0f GFLOP/s; forward + backward runs at %.2f / %.2f of it, algorithmically (%.1f GFLOP forward)",
+                r.sgemmPeakGflops, r.ratioToSgemmPeakBest, r.ratioToSgemmPeak, r.forwardGflop),
+            String(format: "  peak memory %.2f GiB", Double(r.peakResidentBytes) / 0x1p30), "  \(r.numericClass)",
+        ].joined(separator: "\n")
     }
 }

@@ -1,5 +1,4 @@
 import Foundation
-import TensorCore
 
 /// Minimum and median of repeated timings, in seconds.
 struct Timing: Encodable {
@@ -7,42 +6,49 @@ struct Timing: Encodable {
     let median: Double
 
     /// Times `work` `runs` times, after once untimed.
-    static func measure(runs: Int, _ work: () -> Void) -> Timing {
-        work()
-        let clock = ContinuousClock()
-        let seconds = (0..<max(runs, 1)).map { _ -> Double in
-            let (whole, fraction) = clock.measure(work).components
-            return Double(whole) + Double(fraction) * 1e-18
+    static func measure(runs: Int, _ work: () -> Void) -> Timing { measureWithWarmUp(runs: runs, work).timing }
+
+    /// Times `work` once as a warm-up, then `runs` times; `progress` is told before each.
+    static func measureWithWarmUp(
+        runs: Int, progress: (_ done: Int, _ total: Int) -> Void = { _, _ in }, _ work: () -> Void
+    ) -> (timing: Timing, warmUp: Double) {
+        progress(0, runs + 1)
+        let warmUp = seconds(work)
+        let all = (0..<max(runs, 1)).map { run -> Double in
+            progress(run + 1, runs + 1)
+            return seconds(work)
         }.sorted()
-        return Timing(minimum: seconds[0], median: seconds[seconds.count / 2])
+        return (Timing(minimum: all[0], median: all[all.count / 2]), warmUp)
     }
 
-    func divided(by count: Double) -> Timing { Timing(minimum: minimum / count, median: median / count) }
+    /// Times several works in turns, each once a round, after a round untimed: what slows the machine down for a while slows all of them.
+    static func measureInTurns(runs: Int, _ works: [() -> Void]) -> [Timing] {
+        for work in works { work() }
+        var all = [[Double]](repeating: [], count: works.count)
+        for _ in 0..<max(runs, 1) {
+            for (i, work) in works.enumerated() { all[i].append(seconds(work)) }
+        }
+        return all.map { times in
+            let sorted = times.sorted()
+            return Timing(minimum: sorted[0], median: sorted[sorted.count / 2])
+        }
+    }
 
-    private init(minimum: Double, median: Double) {
+    private static func seconds(_ work: () -> Void) -> Double {
+        let (whole, fraction) = ContinuousClock().measure(work).components
+        return Double(whole) + Double(fraction) * 1e-18
+    }
+
+    init(minimum: Double, median: Double) {
         self.minimum = minimum
         self.median = median
     }
 
+    static func + (a: Timing, b: Timing) -> Timing { Timing(minimum: a.minimum + b.minimum, median: a.median + b.median) }
+    static func * (a: Timing, factor: Double) -> Timing { Timing(minimum: a.minimum * factor, median: a.median * factor) }
+
     /// `0.512 / 0.530`: minimum / median.
     var text: String { String(format: "%.4g / %.4g", minimum, median) }
-}
-
-/// The speed of large matrix products in this process: what a step's speed is compared with.
-enum SgemmPeak {
-    /// GFLOP/s of independent 1024³ products, one a thread; the best of eight.
-    static func measure(pool: ThreadPool) -> Double {
-        let n = 1024
-        let operands = (0..<pool.threads).map { _ in (Tensor(filledWith: 1, [n, n]), Tensor(filledWith: 1, [n, n]), Tensor(zeros: [n, n])) }
-        let best = Timing.measure(runs: 8) {
-            pool.parallel(pool.threads) { i in
-                multiply(
-                    MatrixOperand(operands[i].0.pointer, stride: n), MatrixOperand(operands[i].1.pointer, stride: n),
-                    into: operands[i].2.pointer, stride: n, rows: n, columns: n, depth: n)
-            }
-        }
-        return Double(pool.threads) * 2 * Double(n * n * n) / best.minimum / 1e9
-    }
 }
 
 /// The most memory this process has used, in bytes.
@@ -50,12 +56,4 @@ func peakResidentBytes() -> Int {
     var usage = rusage()
     getrusage(RUSAGE_SELF.rawValue, &usage)
     return usage.ru_maxrss * 1024
-}
-
-/// Prints a value as JSON with sorted keys.
-func printJSON(_ value: some Encodable) throws {
-    let encoder = JSONEncoder()
-    encoder.outputFormatting = [.prettyPrinted, .sortedKeys]
-    encoder.keyEncodingStrategy = .convertToSnakeCase
-    print(String(decoding: try encoder.encode(value), as: UTF8.self))
 }

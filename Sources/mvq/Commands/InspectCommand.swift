@@ -7,14 +7,33 @@ import Training
 /// `mvq inspect`.
 struct InspectCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: "inspect", abstract: "Prints what a checkpoint holds: step, configuration, digests, every tensor.",
-        discussion: "  mvq inspect runs/first")
+        commandName: "inspect", abstract: "Prints what a checkpoint holds, or what model a configuration describes.",
+        discussion: """
+            Of a checkpoint: step, configuration, digests, every tensor; exit code 66 if it is damaged. Of a configuration: the parameters of every
+            module, tokens, and the floating-point operations of a forward pass over one image.
 
-    @Argument(help: "Checkpoint file (.h5), or the folder of a run (its latest checkpoint).") var path: String
+              mvq inspect runs/first
+              mvq inspect --config configs/tokenizer-gr.yaml
+            """)
+
+    @Argument(help: "Checkpoint file (.h5), or the folder of a run (its latest checkpoint).") var path: String?
+    @Option(help: ArgumentHelp("Configuration whose model to describe.", valueName: "file")) var config: String?
     @Flag(help: "Print JSON.") var json = false
 
+    func validate() throws {
+        guard (path == nil) != (config == nil) else {
+            throw ValidationError("give either a checkpoint (a file or the folder of a run) or --config FILE")
+        }
+    }
+
     func run() throws {
-        let summary = try CheckpointSummary(path: file())
+        if let config {
+            let description = ModelDescription(try RunConfiguration(file: config), file: config)
+            if json { try printJSON(description) } else { print(description.text) }
+            return
+        }
+        guard let path else { return }
+        let summary = try CheckpointSummary(path: InspectCommand.file(path))
         // Of a file that cannot even be opened there is nothing to show.
         if summary.step == nil, summary.tensors.isEmpty, let damage = summary.damage {
             throw FleetExit(exitCode: Fleet.ExitCode.noCheckpoint, text: damage)
@@ -23,7 +42,7 @@ struct InspectCommand: ParsableCommand {
         if summary.damage != nil { throw ArgumentParser.ExitCode(Fleet.ExitCode.noCheckpoint) }
     }
 
-    private func file() throws -> String {
+    private static func file(_ path: String) throws -> String {
         var isFolder: ObjCBool = false
         guard FileManager.default.fileExists(atPath: path, isDirectory: &isFolder), isFolder.boolValue else { return path }
         let folder = path + "/checkpoints"
