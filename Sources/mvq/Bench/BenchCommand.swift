@@ -3,6 +3,6 @@ import ArgumentParser
 /// `mvq bench`.
 struct BenchCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: "bench", abstract: "Measures this machine: training steps, operations.",
-        subcommands: [BenchStep.self, BenchOps.self])
+        commandName: "bench", abstract: "Measures this machine: training steps, operations, image decoding.",
+        subcommands: [BenchStep.self, BenchOps.self, BenchData.self])
 }
