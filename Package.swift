@@ -54,7 +54,7 @@ let package = Package(
         target("TensorCore", ["Kernels", "CFloat", "CBLAS"], settings: vectorised),
         target("NeuralNet", ["TensorCore", "Kernels"], settings: [.unsafeFlags(["-O"])]),
         target("MergeVQ", ["NeuralNet", "TensorCore", "Kernels"], settings: [.unsafeFlags(["-O"])]),
-        target("ImageData", ["TensorCore", "Checksums", "CTurboJPEG", "CPNG"], settings: [.unsafeFlags(["-O"])]),
+        target("ImageData", ["TensorCore", "Checksums", "CTurboJPEG", "CPNG"], settings: vectorised),
         target("Checkpoints", ["Checksums", "CHDF5"]),
         target("Telemetry", []),
         target("Fleet", []),

@@ -21,6 +21,31 @@ import Testing
         #expect(digest(image.resized(width: toWidth, height: toHeight, filter: .bicubic)) == cubic)
     }
 
+    /// Every number of taps from one to beyond all unrolled loops, in both directions.
+    @Test("equals the definition", arguments: [ResamplingFilter.bilinear, .bicubic])
+    func equalsTheDefinition(_ filter: ResamplingFilter) {
+        let image = synthetic(67, 59)
+        let sizes = [1, 2, 3, 5, 7, 10, 13, 16, 20, 23, 27, 31, 34, 40, 46, 52, 58, 59, 60, 66, 67, 68, 90, 134]
+        for (number, width) in sizes.enumerated() {
+            let height = sizes[(number * 7 + 3) % sizes.count]
+            #expect(
+                image.resized(width: width, height: height, filter: filter)
+                    == PillowDefinition.resized(image, width: width, height: height, filter: filter), "\(width)x\(height)")
+        }
+    }
+
+    @Test("images smaller than the filter", arguments: [(1, 1), (2, 1), (1, 5), (3, 2), (2, 7)])
+    func smallImages(_ width: Int, _ height: Int) {
+        let image = synthetic(width, height)
+        for (toWidth, toHeight) in [(1, 1), (2, 3), (3, 1), (4, 9), (8, 8)] {
+            for filter in [ResamplingFilter.bilinear, .bicubic] {
+                #expect(
+                    image.resized(width: toWidth, height: toHeight, filter: filter)
+                        == PillowDefinition.resized(image, width: toWidth, height: toHeight, filter: filter))
+            }
+        }
+    }
+
     @Test("a part computed alone equals the crop of the whole", arguments: [(30, 23), (61, 90), (100, 47), (61, 47)])
     func partEqualsCrop(_ width: Int, _ height: Int) {
         let image = synthetic(61, 47)

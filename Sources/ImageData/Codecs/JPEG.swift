@@ -34,6 +34,13 @@ public enum JPEG {
         try decodeWithWarning(bytes, file: file).image
     }
 
+    /// Decodes a colour or greyscale JPEG into a buffer, whose memory is used again and again: the pixels and errors of `decode`.
+    static func decode(_ bytes: [UInt8], file: String, into pixels: PixelBuffer) throws(ImageError) {
+        try bytes.withUnsafeBufferPointer { buffer throws(ImageError) in
+            try Decompressor().decode(UnsafeRawBufferPointer(buffer), into: pixels, file)
+        }
+    }
+
     /// `decode`, with the decoder's complaint about a file that was accepted all the same.
     package static func decodeWithWarning(
         _ bytes: [UInt8], file: String
@@ -69,6 +76,9 @@ public enum JPEG {
 }
 
 /// Owner of one libjpeg-turbo decompressor.
+///
+/// Every image gets a new one, for some microseconds: the tables of an image stay in the decompressor, so that a damaged file which lacks its
+/// own would be decoded with those of whatever image came before.
 private struct Decompressor: ~Copyable {
     private let handle: tjhandle
 
@@ -109,20 +119,36 @@ private struct Decompressor: ~Copyable {
         let header = try header(bytes, file)
         var warning: String?
         let image = try RGBImage(width: header.width, height: header.height) { pixels throws(ImageError) in
-            // Lines that a damaged file does not reach stay as they are here.
-            pixels.initialize(repeating: 0)
-            let status = tjDecompress2(
-                handle, bytes.baseAddress?.assumingMemoryBound(to: UInt8.self), UInt(bytes.count), pixels.baseAddress,
-                Int32(header.width), 0, Int32(header.height), Int32(TJPF_RGB.rawValue),
-                TJFLAG_ACCURATEDCT | TJFLAG_LIMITSCANS)
-            guard status != 0 else { return }
-            // The library keeps only its first warning, so a file that ends early may report something harmless:
-            // look for the end marker too.
-            guard isWarning && !message.contains("Premature end of JPEG file") && JPEGMarkers.reachEnd(of: bytes)
-            else { throw failure(bytes, file) }
-            warning = message
+            warning = try decode(bytes, header, TJPF_RGB, into: pixels, file)
         }
         return (image, warning)
+    }
+
+    func decode(_ bytes: UnsafeRawBufferPointer, into pixels: PixelBuffer, _ file: String) throws(ImageError) {
+        let header = try header(bytes, file)
+        _ = try decode(bytes, header, TJPF_RGBX, into: pixels.resize(width: header.width, height: header.height), file)
+    }
+
+    /// Writes all pixels of an image with this header, in this format; returns the decoder's complaint about an accepted image.
+    private func decode(
+        _ bytes: UnsafeRawBufferPointer, _ header: JPEG.Header, _ format: TJPF, into pixels: UnsafeMutableBufferPointer<UInt8>,
+        _ file: String
+    ) throws(ImageError) -> String? {
+        func decompress() -> Int32 {
+            tjDecompress2(
+                handle, bytes.baseAddress?.assumingMemoryBound(to: UInt8.self), UInt(bytes.count), pixels.baseAddress,
+                Int32(header.width), 0, Int32(header.height), Int32(format.rawValue), TJFLAG_ACCURATEDCT | TJFLAG_LIMITSCANS)
+        }
+        guard decompress() != 0 else { return nil }
+        // The library keeps only its first warning, so a file that ends early may report something harmless:
+        // look for the end marker too.
+        guard isWarning && !message.contains("Premature end of JPEG file") && JPEGMarkers.reachEnd(of: bytes)
+        else { throw failure(bytes, file) }
+        let warning = message
+        // Lines that a damaged file does not reach are black, not what the memory held before: once more, for this rare case only.
+        pixels.initialize(repeating: 0)
+        _ = decompress()
+        return warning
     }
 
     private var isWarning: Bool { tjGetErrorCode(handle) == Int32(TJERR_WARNING.rawValue) }

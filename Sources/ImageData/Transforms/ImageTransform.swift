@@ -36,19 +36,41 @@ public struct ImageTransform: Sendable {
     public func callAsFunction(
         _ image: RGBImage, step: Int, sample: Int, into target: UnsafeMutableBufferPointer<Float>
     ) {
+        let pixels = PixelBuffer()
+        pixels.fill(from: image)
+        self(pixels, step: step, sample: sample, with: Resampler(), into: target)
+    }
+
+    /// `callAsFunction` with memory to use again.
+    func callAsFunction(
+        _ image: PixelBuffer, step: Int, sample: Int, with resampler: Resampler, into target: UnsafeMutableBufferPointer<Float>
+    ) {
         precondition(
             target.count == elementCount, "\(target.count) floats are not an image of \(size)x\(size)x3")
-        let square = self.square(of: image, step: step, sample: sample)
-        Self.scale.withUnsafeBufferPointer { scale in
-            square.pixels.withUnsafeBufferPointer { pixels in
-                for index in 0..<pixels.count { target[index] = scale[Int(pixels[index])] }
-            }
-        }
+        let window = window(width: image.width, height: image.height, step: step, sample: sample)
+        resampler.resample(image, to: window, filter, into: target)
     }
 
     /// The resized and cropped 8-bit image of `size`×`size`.
     public func square(of image: RGBImage, step: Int, sample: Int) -> RGBImage {
-        let (width, height) = Self.resizedSize(width: image.width, height: image.height, shorterSide: size)
+        let pixels = PixelBuffer()
+        pixels.fill(from: image)
+        return RGBImage(width: size, height: size) { square(of: pixels, step: step, sample: sample, with: Resampler(), into: $0) }
+    }
+
+    /// `square` with memory to use again.
+    func square(
+        of image: PixelBuffer, step: Int, sample: Int, with resampler: Resampler, into target: UnsafeMutableBufferPointer<UInt8>
+    ) {
+        let window = window(width: image.width, height: image.height, step: step, sample: sample)
+        resampler.resample(image, to: window, filter, into: target)
+    }
+
+    private var filter: ResamplingFilter { purpose == .training ? .bicubic : .bilinear }
+
+    /// To which size an image of this size is resized, and which square of that is cut.
+    private func window(width: Int, height: Int, step: Int, sample: Int) -> ResamplingWindow {
+        let (width, height) = Self.resizedSize(width: width, height: height, shorterSide: size)
         let x: Int
         let y: Int
         switch purpose {
@@ -59,9 +81,7 @@ public struct ImageTransform: Sendable {
             y = Self.centreOffset(height, crop: size)
             x = Self.centreOffset(width, crop: size)
         }
-        return image.resized(
-            width: width, height: height, filter: purpose == .training ? .bicubic : .bilinear, x: x, y: y,
-            cropWidth: size, cropHeight: size)
+        return ResamplingWindow(width: width, height: height, x: x, y: y, cropWidth: size, cropHeight: size)
     }
 
     /// The size at which the shorter side is `shorterSide` and the longer one ⌊shorterSide · long / short⌋.
@@ -89,7 +109,4 @@ public struct ImageTransform: Sendable {
             }
         }
     }
-
-    /// (x/255 − ½)/½ of every 8-bit level, rounded as torchvision's ToTensor and Normalize do.
-    private static let scale: [Float] = (0..<256).map { (Float($0) / 255 - 0.5) / 0.5 }
 }

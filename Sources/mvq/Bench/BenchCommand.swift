@@ -3,11 +3,12 @@ import ArgumentParser
 /// `mvq bench`.
 struct BenchCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: "bench", abstract: "Measures this machine: training steps, operations, matrix products.",
+        commandName: "bench", abstract: "Measures this machine: training steps, operations, matrix products, image decoding.",
         subcommands: [
             BenchStep.self,
             BenchOps.self,
             BenchGemm.self,
+            BenchData.self,
         ])
 }
 
