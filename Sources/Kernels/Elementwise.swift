@@ -36,6 +36,17 @@ package func fillRows(_ row: UnsafePointer<Float>, into out: UnsafeMutablePointe
     }
 }
 
+/// out[r, c] += row[c] for rows `stride` apart.
+@inline(never)
+package func addRow(
+    _ row: UnsafePointer<Float>, to out: UnsafeMutablePointer<Float>, stride: Int, rows: Int, columns: Int
+) {
+    for r in 0..<rows {
+        let target = out + r &* stride
+        for c in 0..<columns { target[c] += row[c] }
+    }
+}
+
 /// LayerScale and residual in one pass: out = x + gain ⊙ branch, rows of `columns`.
 @inline(never)
 package func addScaledRows(
