@@ -40,3 +40,16 @@ package func geluBackward(
         out[i] = gradient[i] * relaxed_multiply_add(x[i], density, cumulative)
     }
 }
+
+/// The gradient dy ← dy · (Φ(x) + x φ(x)) and, from the same numbers, the activation x · Φ(x) again.
+@inline(never)
+package func geluBackwardInPlace(
+    _ x: UnsafePointer<Float>, gradient: UnsafeMutablePointer<Float>, activation: UnsafeMutablePointer<Float>, count: Int
+) {
+    for i in 0..<count {
+        let cumulative = 0.5 * (1 + errorFunction(x[i] * 0.707_106_78))
+        let density = 0.398_942_28 * exponential(-0.5 * x[i] * x[i])
+        activation[i] = x[i] * cumulative
+        gradient[i] *= relaxed_multiply_add(x[i], density, cumulative)
+    }
+}

@@ -36,11 +36,13 @@ package func fillRows(_ row: UnsafePointer<Float>, into out: UnsafeMutablePointe
     }
 }
 
-/// Every row of `out [rows, columns]` += `row [columns]`.
+/// out[r, c] += row[c] for rows `stride` apart.
 @inline(never)
-package func addToRows(_ row: UnsafePointer<Float>, into out: UnsafeMutablePointer<Float>, rows: Int, columns: Int) {
+package func addRow(
+    _ row: UnsafePointer<Float>, to out: UnsafeMutablePointer<Float>, stride: Int, rows: Int, columns: Int
+) {
     for r in 0..<rows {
-        let target = out + r &* columns
+        let target = out + r &* stride
         for c in 0..<columns { target[c] += row[c] }
     }
 }

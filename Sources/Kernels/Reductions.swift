@@ -68,3 +68,16 @@ package func allFinite(_ x: UnsafePointer<Float>, count: Int) -> Bool {
     for i in 0..<count { bad |= (x[i].bitPattern & 0x7F80_0000) == 0x7F80_0000 ? 1 : 0 }
     return bad == 0
 }
+
+/// out[r] = Σ_c a[r, c]·b[r, c] for rows `stride` apart.
+@inline(never)
+package func rowDots(
+    _ a: UnsafePointer<Float>, _ b: UnsafePointer<Float>, into out: UnsafeMutablePointer<Float>, stride: Int, rows: Int, columns: Int
+) {
+    for r in 0..<rows {
+        let offset = r &* stride
+        var total: Float = 0
+        for c in 0..<columns { total = relaxed_dot(a[offset &+ c], b[offset &+ c], total) }
+        out[r] = total
+    }
+}

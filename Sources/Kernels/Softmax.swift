@@ -1,4 +1,4 @@
-// Softmax over rows, with the pieces attention needs.
+// Softmax over rows.
 internal import CFloat
 
 /// Softmax of one row after scaling and a bias per column: x ← softmax(x · factor + bias). Returns log Σ exp of the row.
@@ -18,27 +18,6 @@ package func softmaxRow(
     let inverse = 1 / total
     for i in 0..<count { x[i] *= inverse }
     return largest + logarithm(total)
-}
-
-/// The row's probabilities again, from its scores and its log-sum-exp: x ← exp(x · factor + bias − logSum).
-@inline(never)
-package func softmaxRowAgain(
-    _ x: UnsafeMutablePointer<Float>, factor: Float, bias: UnsafePointer<Float>?, logSum: Float, count: Int
-) {
-    if let bias {
-        for i in 0..<count { x[i] = exponential(relaxed_multiply_add(x[i], factor, bias[i]) - logSum) }
-    } else {
-        for i in 0..<count { x[i] = exponential(x[i] * factor - logSum) }
-    }
-}
-
-/// ds = p ⊙ (dp − Σ p·dp) · factor, in place of dp.
-@inline(never)
-package func softmaxRowBackward(
-    probabilities p: UnsafePointer<Float>, gradient dp: UnsafeMutablePointer<Float>, factor: Float, count: Int
-) {
-    let inner = dot(p, dp, count: count)
-    for i in 0..<count { dp[i] = p[i] * (dp[i] - inner) * factor }
 }
 
 /// log x of a positive number in double precision; not for loops.

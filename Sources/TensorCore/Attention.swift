@@ -1,7 +1,9 @@
 import Kernels
 
 /// Multi-head attention softmax(q·kᵀ/√d + bias)·v over packed projections: heads lie side by side in a row of `heads · headWidth` floats.
-/// The probabilities are not kept; the backward pass makes them again from the rows' log-sum-exp.
+///
+/// No matrix of queries × keys exists: scores are made in tiles, which stay in the second-level cache, with a running maximum and sum over the
+/// tiles of a row (Dao et al., FlashAttention, 2022). The backward pass makes them again from the rows' log-sum-exp.
 package struct Attention: Sendable {
     package let heads: Int
     package let headWidth: Int
@@ -11,8 +13,16 @@ package struct Attention: Sendable {
         self.headWidth = headWidth
     }
 
+    /// About as many queries, and keys, as a tile of scores has. Between 256² and 512² the speed is the same within 3 %; smaller tiles lose to
+    /// packing their operands, whole rows of 1025 keys to the cache.
+    static let tile = (queries: 256, keys: 512)
+    private static let log2e: Float = 1.442_695
+
     var width: Int { heads * headWidth }
+    /// 1/√d
     var factor: Float { 1 / Float(headWidth).squareRoot() }
+    /// The same for exponents to base 2.
+    var binaryFactor: Float { factor * Attention.log2e }
 
     /// Where one of q, k, v lies: the columns from `column` of a tensor `[B, t, columns]`.
     package struct Operand {
@@ -27,79 +37,75 @@ package struct Attention: Sendable {
         var stride: Int { tensor.shape[2] }
         var length: Int { tensor.shape[1] }
 
-        func pointer(batch: Int, offset: Int) -> UnsafeMutablePointer<Float> {
-            tensor.pointer + batch * length * stride + column + offset
+        func pointer(image: Int, row: Int, offset: Int) -> UnsafeMutablePointer<Float> {
+            tensor.pointer + (image * length + row) * stride + column + offset
         }
+
+        func matrix(image: Int, row: Int, offset: Int, transposed: Bool = false) -> MatrixOperand {
+            MatrixOperand(pointer(image: image, row: row, offset: offset), stride: stride, transposed: transposed)
+        }
+    }
+
+    /// What the backward pass needs besides the inputs: the output `[B, queries, heads · headWidth]`, log₂ of every score row's sum
+    /// `[B, heads, queries]`, and the key bias for exponents to base 2.
+    package struct Result: Sendable {
+        package let output: Tensor
+        let logSums: Tensor
+        let binaryBias: Tensor?
     }
 
     /// - Parameters:
     ///   - keyBias: added to every score of a key before the softmax, `[B, keys]`: log of the token size in proportional attention (eq. 14).
-    /// - Returns: the heads' outputs side by side `[B, queries, heads · headWidth]`, and the log-sum-exp of every score row `[B, heads, queries]`.
-    package func forward(q: Operand, k: Operand, v: Operand, keyBias: Tensor?, pool: ThreadPool) -> (Tensor, logSums: Tensor) {
+    package func forward(q: Operand, k: Operand, v: Operand, keyBias: Tensor?, pool: ThreadPool) -> Result {
         let (batch, queries, keys) = (q.tensor.shape[0], q.length, k.length)
-        precondition(v.length == keys && k.tensor.shape[0] == batch, "attention of \(q.tensor.shape) on \(k.tensor.shape), \(v.tensor.shape)")
-        let out = Tensor(uninitialised: [batch, queries, width])
-        let logSums = Tensor(uninitialised: [batch, heads, queries])
-        pool.parallel(batch * heads) { unit in
-            let (image, head) = (unit / heads, unit % heads)
-            let offset = head * headWidth
-            Storage.withScratch(queries * keys) { scores in
-                self.scores(q, k, image: image, offset: offset, into: scores)
-                for row in 0..<queries {
-                    logSums.pointer[unit * queries + row] = softmaxRow(
-                        scores + row * keys, factor: factor, bias: keyBias.map { UnsafePointer($0.pointer + image * keys) }, count: keys)
-                }
-                multiply(
-                    MatrixOperand(scores, stride: keys), MatrixOperand(v.pointer(batch: image, offset: offset), stride: v.stride),
-                    into: out.pointer + image * queries * width + offset, stride: width, rows: queries, columns: headWidth, depth: keys)
-            }
+        precondition(
+            v.length == keys && k.tensor.shape[0] == batch && keyBias.map { $0.count == batch * keys } ?? true,
+            "attention of \(q.tensor.shape) on \(k.tensor.shape), \(v.tensor.shape), bias \(keyBias?.shape ?? [])")
+        let result = Result(
+            output: Tensor(uninitialised: [batch, queries, width]), logSums: Tensor(uninitialised: [batch, heads, queries]),
+            binaryBias: keyBias.map { $0.scaled(by: Attention.log2e, pool: pool) })
+        let down = Partition(queries, about: Attention.tile.queries)
+        pool.parallel(batch * heads * down.parts) { unit in
+            let (image, head) = (unit / down.parts / heads, unit / down.parts % heads)
+            forward(rows: down[unit % down.parts], image: image, head: head, q: q, k: k, v: v, into: result)
         }
-        return (out, logSums)
+        return result
     }
 
-    /// Gradients of q, k and v from that of the output, `dy [B, queries, heads · headWidth]`, written over the operands `dq`, `dk`, `dv`.
-    package func backward(
-        _ dy: Tensor, q: Operand, k: Operand, v: Operand, keyBias: Tensor?, logSums: Tensor,
-        dq: Operand, dk: Operand, dv: Operand, pool: ThreadPool
-    ) {
-        let (batch, queries, keys) = (q.tensor.shape[0], q.length, k.length)
-        pool.parallel(batch * heads) { unit in
-            let (image, head) = (unit / heads, unit % heads)
-            let offset = head * headWidth
-            let dOut = MatrixOperand(dy.pointer + image * queries * width + offset, stride: width)
-            Storage.withScratch(2 * queries * keys) { scratch in
-                let p = scratch
-                let ds = scratch + queries * keys
-                self.scores(q, k, image: image, offset: offset, into: p)
-                for row in 0..<queries {
-                    softmaxRowAgain(
-                        p + row * keys, factor: factor, bias: keyBias.map { UnsafePointer($0.pointer + image * keys) },
-                        logSum: logSums.pointer[unit * queries + row], count: keys)
-                }
+    /// The output of some queries of one head.
+    private func forward(rows: Range<Int>, image: Int, head: Int, q: Operand, k: Operand, v: Operand, into result: Result) {
+        let (queries, keys, offset) = (q.length, k.length, head * headWidth)
+        let across = Partition(keys, about: Attention.tile.keys)
+        let output = result.output.pointer + (image * queries + rows.lowerBound) * width + offset
+        let maxima = result.logSums.pointer + (image * heads + head) * queries + rows.lowerBound
+        maxima.update(repeating: -.greatestFiniteMagnitude, count: rows.count)
+        Storage.withScratch(rows.count * (across.longest + 2)) { scratch in
+            let sums = scratch
+            let corrections = sums + rows.count
+            let scores = corrections + rows.count
+            sums.update(repeating: 0, count: rows.count)
+            for index in 0..<across.parts {
+                let columns = across[index]
                 multiply(
-                    MatrixOperand(p, stride: keys, transposed: true), dOut, into: dv.pointer(batch: image, offset: offset),
-                    stride: dv.stride, rows: keys, columns: headWidth, depth: queries)
+                    q.matrix(image: image, row: rows.lowerBound, offset: offset),
+                    k.matrix(image: image, row: columns.lowerBound, offset: offset, transposed: true),
+                    into: scores, stride: columns.count, rows: rows.count, columns: columns.count, depth: headWidth)
+                runningSoftmaxTile(
+                    scores, factor: binaryFactor, bias: result.bias(image: image, key: columns.lowerBound), maxima: maxima, sums: sums,
+                    corrections: corrections, rows: rows.count, columns: columns.count)
+                if index > 0 { scaleRows(output, by: corrections, stride: width, rows: rows.count, columns: headWidth) }
                 multiply(
-                    dOut, MatrixOperand(v.pointer(batch: image, offset: offset), stride: v.stride, transposed: true), into: ds,
-                    stride: keys, rows: queries, columns: keys, depth: headWidth)
-                for row in 0..<queries {
-                    softmaxRowBackward(probabilities: p + row * keys, gradient: ds + row * keys, factor: factor, count: keys)
-                }
-                multiply(
-                    MatrixOperand(ds, stride: keys), MatrixOperand(k.pointer(batch: image, offset: offset), stride: k.stride),
-                    into: dq.pointer(batch: image, offset: offset), stride: dq.stride, rows: queries, columns: headWidth, depth: keys)
-                multiply(
-                    MatrixOperand(ds, stride: keys, transposed: true),
-                    MatrixOperand(q.pointer(batch: image, offset: offset), stride: q.stride),
-                    into: dk.pointer(batch: image, offset: offset), stride: dk.stride, rows: keys, columns: headWidth, depth: queries)
+                    MatrixOperand(scores, stride: columns.count), v.matrix(image: image, row: columns.lowerBound, offset: offset),
+                    into: output, stride: width, rows: rows.count, columns: headWidth, depth: columns.count, beta: index > 0 ? 1 : 0)
             }
+            finishRunningSoftmax(maxima: maxima, sums: sums, rows: rows.count)
+            scaleRows(output, by: sums, stride: width, rows: rows.count, columns: headWidth)
         }
     }
+}
 
-    private func scores(_ q: Operand, _ k: Operand, image: Int, offset: Int, into scores: UnsafeMutablePointer<Float>) {
-        multiply(
-            MatrixOperand(q.pointer(batch: image, offset: offset), stride: q.stride),
-            MatrixOperand(k.pointer(batch: image, offset: offset), stride: k.stride, transposed: true),
-            into: scores, stride: k.length, rows: q.length, columns: k.length, depth: headWidth)
+extension Attention.Result {
+    func bias(image: Int, key: Int) -> UnsafePointer<Float>? {
+        binaryBias.map { UnsafePointer($0.pointer + image * ($0.count / output.shape[0]) + key) }
     }
 }

@@ -36,6 +36,15 @@ import Testing
         ) { $0[0].linear(weight: $0[1], bias: $0[2]) }
     }
 
+    @Test func linearAfterGELU() {
+        let inputs = [randomTensor([2, 5, 3], key: "x", scale: 3), randomTensor([4, 3], key: "w"), randomTensor([4], key: "b")]
+        checkGradient(of: inputs, named: "geluLinear") { $0[0].geluLinear(weight: $0[1], bias: $0[2]) }
+        checkGradient(of: Array(inputs[..<2]), named: "geluLinear without bias") { $0[0].geluLinear(weight: $0[1], bias: nil) }
+        let graph = Graph(weights: Tensor(zeros: [0]), pool: ThreadPool(threads: 1))
+        let x = inputs.map { graph.input($0) }
+        #expect(x[0].geluLinear(weight: x[1], bias: x[2]).value.elements == x[0].gelu().linear(weight: x[1], bias: x[2]).value.elements)
+    }
+
     @Test(arguments: [(1, 3, 1), (2, 3, 1), (4, 4, 0), (1, 1, 0)])
     func convolution(_ stride: Int, _ kernel: Int, _ padding: Int) {
         checkGradient(

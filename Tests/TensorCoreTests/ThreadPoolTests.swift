@@ -37,8 +37,9 @@ import Testing
             let sums = Tensor(zeros: [32])
             dy.columnSums(into: sums, beta: 0, pool: pool)
             let attention = Attention(heads: 4, headWidth: 8)
-            let (out, _) = attention.forward(
-                q: .init(tokens), k: .init(tokens, column: 32), v: .init(tokens, column: 64), keyBias: nil, pool: pool)
+            let out = attention.forward(
+                q: .init(tokens), k: .init(tokens, column: 32), v: .init(tokens, column: 64), keyBias: nil, pool: pool
+            ).output
             return [
                 convolution.forward(x, weight: weight, bias: nil, pool: pool).elements,
                 convolution.inputGradient(dy, weight: weight, shape: x.shape, pool: pool).elements,

@@ -50,7 +50,7 @@ package struct MLP: Sendable {
         fc2 = Linear(scope / "fc2", inputs: hidden, outputs: width, initialiser: transformerInitialiser)
     }
 
-    package func callAsFunction(_ x: Variable) -> Variable { fc2(fc1(x).gelu()) }
+    package func callAsFunction(_ x: Variable) -> Variable { fc2(gelu: fc1(x)) }
 }
 
 /// The MLP with a depthwise 3×3 convolution before the GELU (spec 4.2, step 4).
@@ -69,7 +69,7 @@ package struct MixFFN: Sendable {
     package func callAsFunction(_ x: Variable, height: Int, width: Int) -> Variable {
         let hidden = fc1(x)
         let map = hidden.reshaped([x.shape[0], height, width, hidden.shape[2]])
-        return fc2(dwconv(map).reshaped(hidden.shape).gelu())
+        return fc2(gelu: dwconv(map).reshaped(hidden.shape))
     }
 }
 

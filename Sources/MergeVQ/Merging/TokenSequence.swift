@@ -46,7 +46,8 @@ public struct TokenSequence {
         guard merges > 0 else { return }
         let (old, width) = (length, metric.shape[2])
         let matchings = (0..<batch).map {
-            BipartiteMatching(metric: metric.pointer + $0 * old * width, length: old, width: width, merges: merges)
+            BipartiteMatching(
+                metric: metric.pointer + $0 * old * width, length: old, width: width, merges: merges, pool: tokens.graph.pool)
         }
         apply(matchings.flatMap(\.table), newLength: matchings[0].newLength)
     }

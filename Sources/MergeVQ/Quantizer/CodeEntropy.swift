@@ -48,81 +48,101 @@ public struct CodeEntropy: Sendable {
         let (lowCodes, highCodes) = (1 << low, 1 << (bits - low))
         let probabilities = logits.map { 1 / (1 + exp(-$0)) }
         let complements = logits.map { 1 / (1 + exp($0)) }
-        let a = distributions(probabilities, complements, range: 0..<low, tokens: tokens)
-        let b = distributions(probabilities, complements, range: low..<bits, tokens: tokens)
-        let q = Tensor(uninitialised: [highCodes, lowCodes])
         let pool = y.graph.pool
+        let a = distributions(probabilities, complements, range: 0..<low, tokens: tokens, pool: pool)
+        let b = distributions(probabilities, complements, range: low..<bits, tokens: tokens, pool: pool)
+        let q = Tensor(uninitialised: [highCodes, lowCodes])
         multiply(
             MatrixOperand(b.pointer, stride: highCodes, transposed: true), MatrixOperand(a.pointer, stride: lowCodes),
             into: q.pointer, stride: lowCodes, rows: highCodes, columns: lowCodes, depth: tokens, alpha: 1 / Float(tokens), pool: pool)
-        var entropy = 0.0
-        let slopeOfEntropy = Tensor(uninitialised: q.shape)
-        for code in 0..<q.count {
-            let p = Double(q.pointer[code])
-            let logarithm = log(p + epsilon)
-            entropy -= p * logarithm
-            slopeOfEntropy.pointer[code] = Float(-(logarithm + p / (p + epsilon)))
-        }
+        // From here on q holds the derivatives of the entropy.
+        let entropy = replaceByEntropySlopes(q, pool: pool)
         return y.graph.operation(Tensor([Float(entropy)], [1]), of: [y]) { [self] gradient in
             let scale = gradient.scalar / Float(tokens)
             let da = Tensor(uninitialised: a.shape)
             let db = Tensor(uninitialised: b.shape)
             multiply(
-                MatrixOperand(b.pointer, stride: highCodes), MatrixOperand(slopeOfEntropy.pointer, stride: lowCodes),
+                MatrixOperand(b.pointer, stride: highCodes), MatrixOperand(q.pointer, stride: lowCodes),
                 into: da.pointer, stride: lowCodes, rows: tokens, columns: lowCodes, depth: highCodes, alpha: scale, pool: pool)
             multiply(
                 MatrixOperand(a.pointer, stride: lowCodes),
-                MatrixOperand(slopeOfEntropy.pointer, stride: lowCodes, transposed: true),
+                MatrixOperand(q.pointer, stride: lowCodes, transposed: true),
                 into: db.pointer, stride: highCodes, rows: tokens, columns: highCodes, depth: lowCodes, alpha: scale, pool: pool)
             let share = Tensor(uninitialised: y.shape)
-            addBitGradients(probabilities, complements, range: 0..<low, gradient: da, into: share)
-            addBitGradients(probabilities, complements, range: low..<bits, gradient: db, into: share)
+            addBitGradients(probabilities, complements, range: 0..<low, gradient: da, into: share, pool: pool)
+            addBitGradients(probabilities, complements, range: low..<bits, gradient: db, into: share, pool: pool)
             y.accumulate(share)
         }
     }
 
+    /// −Σ q log(q + ε), added up in blocks of about 4096 codes in order; every q becomes −log(q + ε) − q/(q + ε).
+    private func replaceByEntropySlopes(_ q: Tensor, pool: ThreadPool) -> Double {
+        let blocks = Partition(q.count, about: 4096)
+        var partial = [Double](repeating: 0, count: blocks.parts)
+        partial.withUnsafeMutableBufferPointer { partial in
+            nonisolated(unsafe) let partial = partial
+            pool.parallel(blocks.parts) { index in
+                var sum = 0.0
+                for code in blocks[index] {
+                    let p = Double(q.pointer[code])
+                    let logarithm = log(p + epsilon)
+                    sum -= p * logarithm
+                    q.pointer[code] = Float(-(logarithm + p / (p + epsilon)))
+                }
+                partial[index] = sum
+            }
+        }
+        return partial.reduce(0, +)
+    }
+
     /// Every token's distribution over the codes of some bits, `[N, 2^range.count]`, built by doubling: one bit more, twice the codes.
-    private func distributions(_ p: [Double], _ complement: [Double], range: Range<Int>, tokens: Int) -> Tensor {
+    private func distributions(_ p: [Double], _ complement: [Double], range: Range<Int>, tokens: Int, pool: ThreadPool) -> Tensor {
         let codes = 1 << range.count
         let out = Tensor(uninitialised: [tokens, codes])
-        for token in 0..<tokens {
-            let row = out.pointer + token * codes
-            row[0] = 1
-            for (k, bit) in range.enumerated() {
-                let (one, zero) = (Float(p[token * bits + bit]), Float(complement[token * bits + bit]))
-                for code in 0..<(1 << k) {
-                    row[code + (1 << k)] = row[code] * one
-                    row[code] *= zero
-                }
-            }
+        let blocks = Partition(tokens, about: 16)
+        pool.parallel(blocks.parts) { index in
+            for token in blocks[index] { distribute(p, complement, token: token, bits: range, into: out.pointer + token * codes) }
         }
         return out
     }
 
+    /// One token's distribution over the codes of some bits.
+    private func distribute(
+        _ p: [Double], _ complement: [Double], token: Int, bits range: Range<Int>, into row: UnsafeMutablePointer<Float>
+    ) {
+        row[0] = 1
+        for (k, bit) in range.enumerated() {
+            let (one, zero) = (Float(p[token * bits + bit]), Float(complement[token * bits + bit]))
+            for code in 0..<(1 << k) {
+                row[code + (1 << k)] = row[code] * one
+                row[code] *= zero
+            }
+        }
+    }
+
     /// The doubling walked back: from the gradient of a token's distribution over some bits to that of their y.
-    private func addBitGradients(_ p: [Double], _ complement: [Double], range: Range<Int>, gradient: Tensor, into share: Tensor) {
+    private func addBitGradients(
+        _ p: [Double], _ complement: [Double], range: Range<Int>, gradient: Tensor, into share: Tensor, pool: ThreadPool
+    ) {
         let codes = 1 << range.count
-        var partial = [Float](repeating: 0, count: codes)
-        for token in 0..<(p.count / bits) {
-            let d = gradient.pointer + token * codes
-            for k in stride(from: range.count - 1, through: 0, by: -1) {
-                let index = token * bits + range.lowerBound + k
-                let (one, zero) = (Float(p[index]), Float(complement[index]))
-                // The distribution over the k lower bits of this half, before bit k doubled it.
-                partial[0] = 1
-                for j in 0..<k {
-                    let lower = token * bits + range.lowerBound + j
-                    for code in 0..<(1 << j) {
-                        partial[code + (1 << j)] = partial[code] * Float(p[lower])
-                        partial[code] *= Float(complement[lower])
+        let blocks = Partition(p.count / bits, about: 16)
+        pool.parallel(blocks.parts) { index in
+            Storage.withScratch(codes) { partial in
+                for token in blocks[index] {
+                    let d = gradient.pointer + token * codes
+                    for k in stride(from: range.count - 1, through: 0, by: -1) {
+                        let bit = token * bits + range.lowerBound + k
+                        let (one, zero) = (Float(p[bit]), Float(complement[bit]))
+                        // The distribution over the k lower bits of this half, before bit k doubled it.
+                        distribute(p, complement, token: token, bits: range.lowerBound..<(range.lowerBound + k), into: partial)
+                        var slopeOfBit = 0.0
+                        for code in 0..<(1 << k) {
+                            slopeOfBit += Double(partial[code] * (d[code + (1 << k)] - d[code]))
+                            d[code] = d[code] * zero + d[code + (1 << k)] * one
+                        }
+                        share.pointer[bit] = Float(slopeOfBit * slope * p[bit] * complement[bit])
                     }
                 }
-                var slopeOfBit = 0.0
-                for code in 0..<(1 << k) {
-                    slopeOfBit += Double(partial[code] * (d[code + (1 << k)] - d[code]))
-                    d[code] = d[code] * zero + d[code + (1 << k)] * one
-                }
-                share.pointer[index] = Float(slopeOfBit * slope * p[index] * complement[index])
             }
         }
     }

@@ -11,11 +11,11 @@ extension Variable {
         let (q, k, v) = (
             Attention.Operand(value), Attention.Operand(value, column: width), Attention.Operand(value, column: 2 * width)
         )
-        let (result, logSums) = attention.forward(q: q, k: k, v: v, keyBias: keyBias, pool: pool)
-        return graph.operation(result, of: [self]) { [self] gradient in
+        let result = attention.forward(q: q, k: k, v: v, keyBias: keyBias, pool: pool)
+        return graph.operation(result.output, of: [self]) { [self] gradient in
             let share = Tensor(uninitialised: shape)
             attention.backward(
-                gradient, q: q, k: k, v: v, keyBias: keyBias, logSums: logSums, dq: Attention.Operand(share),
+                gradient, q: q, k: k, v: v, result: result, dq: Attention.Operand(share),
                 dk: Attention.Operand(share, column: width), dv: Attention.Operand(share, column: 2 * width), pool: pool)
             accumulate(share)
         }
@@ -29,12 +29,12 @@ extension Variable {
         let attention = Attention(heads: heads, headWidth: width / heads)
         let q = Attention.Operand(value)
         let (k, v) = (Attention.Operand(keysAndValues.value), Attention.Operand(keysAndValues.value, column: width))
-        let (result, logSums) = attention.forward(q: q, k: k, v: v, keyBias: nil, pool: pool)
-        return graph.operation(result, of: [self, keysAndValues]) { [self] gradient in
+        let result = attention.forward(q: q, k: k, v: v, keyBias: nil, pool: pool)
+        return graph.operation(result.output, of: [self, keysAndValues]) { [self] gradient in
             let queryShare = Tensor(uninitialised: shape)
             let share = Tensor(uninitialised: keysAndValues.shape)
             attention.backward(
-                gradient, q: q, k: k, v: v, keyBias: nil, logSums: logSums, dq: Attention.Operand(queryShare),
+                gradient, q: q, k: k, v: v, result: result, dq: Attention.Operand(queryShare),
                 dk: Attention.Operand(share), dv: Attention.Operand(share, column: width), pool: pool)
             accumulate(queryShare)
             keysAndValues.accumulate(share)

@@ -13,6 +13,20 @@ extension Variable {
         }
     }
 
+    /// y = GELU(x)·Wᵀ + b over the last axis: weight `[outputs, inputs]`, bias `[outputs]`. The activation is not kept: the backward pass has
+    /// it from the numbers that GELU′ needs anyway.
+    public func geluLinear(weight: Variable, bias: Variable?) -> Variable {
+        let result = value.gelu(pool: pool).linear(weight: weight.value, bias: bias?.value, pool: pool)
+        return graph.operation(result, of: [self, weight] + (bias.map { [$0] } ?? [])) { [self] gradient in
+            let (share, activation) = gradient.geluLinearInputGradient(weight: weight.value, input: value, pool: pool)
+            accumulate(share)
+            weight.accumulate { sink, beta in
+                gradient.linearWeightGradient(input: activation, into: sink, beta: beta, pool: self.pool)
+            }
+            bias?.accumulate { sink, beta in gradient.columnSums(into: sink, beta: beta, pool: self.pool) }
+        }
+    }
+
     /// Convolution of a map `[B, H, W, C]` with weight `[outputs, kh, kw, C]` and bias `[outputs]`, symmetric zero padding.
     public func convolved(weight: Variable, bias: Variable?, stride: Int, padding: Int, adding residual: Variable? = nil) -> Variable {
         let convolution = Convolution(stride: stride, padding: padding)
@@ -53,27 +67,27 @@ extension Variable {
         let (batch, queries, count, width) = (shape[0], shape[1], keys.shape[1], shape[2])
         precondition(keys.shape[0] == batch && keys.shape[2] == width, "scores of \(shape) against \(keys.shape)")
         let result = Tensor(uninitialised: [batch, queries, count])
-        pool.parallel(batch) { image in
+        for image in 0..<batch {
             multiply(
                 MatrixOperand(value.pointer + image * queries * width, stride: width),
                 MatrixOperand(keys.value.pointer + image * count * width, stride: width, transposed: true),
                 into: result.pointer + image * queries * count, stride: count, rows: queries, columns: count, depth: width,
-                alpha: factor)
+                alpha: factor, pool: pool)
         }
         return graph.operation(result, of: [self, keys]) { [self] gradient in
             let queryShare = Tensor(uninitialised: shape)
             let keyShare = Tensor(uninitialised: keys.shape)
-            pool.parallel(batch) { image in
+            for image in 0..<batch {
                 let ds = gradient.pointer + image * queries * count
                 multiply(
                     MatrixOperand(ds, stride: count), MatrixOperand(keys.value.pointer + image * count * width, stride: width),
                     into: queryShare.pointer + image * queries * width, stride: width, rows: queries, columns: width,
-                    depth: count, alpha: factor)
+                    depth: count, alpha: factor, pool: pool)
                 multiply(
                     MatrixOperand(ds, stride: count, transposed: true),
                     MatrixOperand(value.pointer + image * queries * width, stride: width),
                     into: keyShare.pointer + image * count * width, stride: width, rows: count, columns: width,
-                    depth: queries, alpha: factor)
+                    depth: queries, alpha: factor, pool: pool)
             }
             accumulate(queryShare)
             keys.accumulate(keyShare)

@@ -20,4 +20,9 @@ public struct Linear: Sendable {
     public func callAsFunction(_ x: Variable) -> Variable {
         x.linear(weight: x.graph[weight], bias: bias.map { x.graph[$0] })
     }
+
+    /// The layer after an exact GELU: x `[…, inputs]` → `[…, outputs]`.
+    public func callAsFunction(gelu x: Variable) -> Variable {
+        x.geluLinear(weight: x.graph[weight], bias: bias.map { x.graph[$0] })
+    }
 }

@@ -62,7 +62,7 @@ package struct Convolution: Sendable {
                 if let residual {
                     let source = residual.pointer + (image * pixels + range.lowerBound) * outputs
                     target.update(from: source, count: range.count * outputs)
-                    if let bias { addToRows(bias.pointer, into: target, rows: range.count, columns: outputs) }
+                    if let bias { addRow(bias.pointer, to: target, stride: outputs, rows: range.count, columns: outputs) }
                 } else if let bias {
                     fillRows(bias.pointer, into: target, rows: range.count, columns: outputs)
                 }

@@ -46,10 +46,10 @@ extension OperationCase {
                 let (q, kv, bias) = operands()
                 let (dy, dq, dkv) = (benchTensor([1, queries, width]), Tensor(zeros: q.shape), Tensor(zeros: kv.shape))
                 let (k, v) = (Attention.Operand(kv), Attention.Operand(kv, column: width))
-                let (_, logSums) = attention.forward(q: Attention.Operand(q), k: k, v: v, keyBias: bias, pool: pool)
+                let result = attention.forward(q: Attention.Operand(q), k: k, v: v, keyBias: bias, pool: pool)
                 return {
                     attention.backward(
-                        dy, q: Attention.Operand(q), k: k, v: v, keyBias: bias, logSums: logSums, dq: Attention.Operand(dq),
+                        dy, q: Attention.Operand(q), k: k, v: v, result: result, dq: Attention.Operand(dq),
                         dk: Attention.Operand(dkv), dv: Attention.Operand(dkv, column: width), pool: pool)
                 }
             },
