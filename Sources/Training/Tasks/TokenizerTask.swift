@@ -11,7 +11,8 @@ public struct TokenizerTask: Sendable {
     public let configuration: RunConfiguration
     public let tokenizer: Tokenizer
     public let layout: ParameterLayout
-    private let transform: ImageTransform
+    /// From a decoded image to the model's input.
+    package let transform: ImageTransform
     private let lossWeights: TokenizerLossWeights
 
     public init(_ configuration: RunConfiguration) {
@@ -34,14 +35,19 @@ public struct TokenizerTask: Sendable {
     public func computeSlot(
         weights: Tensor, images: [(sample: Int, name: String, bytes: [UInt8])], step: Int, kept: Int, into result: Tensor, pool: ThreadPool
     ) throws {
+        computeSlot(weights: weights, images: try decode(images, step: step), kept: kept, into: result, pool: pool)
+    }
+
+    /// Adds up one slot of decoded images, `[B, H, W, 3]` in [−1, 1]. `result [resultCount]` is overwritten; all zeros for no images.
+    /// - Parameter kept: how many tokens to keep.
+    public func computeSlot(weights: Tensor, images: Tensor, kept: Int, into result: Tensor, pool: ThreadPool) {
         precondition(result.count == resultCount, "result of shape \(result.shape) for \(resultCount) floats")
         result.fillInPlace(0)
-        guard !images.isEmpty else { return }
-        let batch = try decode(images, step: step, pool: pool)
+        guard images.count > 0 else { return }
         let graph = Graph(weights: weights, gradients: result.slice(from: 0, [layout.count]), pool: pool)
-        let pass = tokenizer(graph.constant(batch), kept: kept)
-        let loss = tokenizer.loss(of: pass, images: batch, weights: lossWeights)
-        let count = Float(images.count)
+        let pass = tokenizer(graph.constant(images), kept: kept)
+        let loss = tokenizer.loss(of: pass, images: images, weights: lossWeights)
+        let count = Float(images.shape[0])
         graph.backward(from: loss.total, seed: Tensor([count], [1]))
         result.withElements { elements in
             elements[layout.count] = count
@@ -49,28 +55,15 @@ public struct TokenizerTask: Sendable {
         }
     }
 
-    /// Decodes and transforms images to `[B, H, W, 3]` in [−1, 1].
-    private func decode(
-        _ images: [(sample: Int, name: String, bytes: [UInt8])], step: Int, pool: ThreadPool
-    ) throws -> Tensor {
-        let size = transform.size
-        let batch = Tensor(uninitialised: [images.count, size, size, 3])
-        var errors = [ImageError?](repeating: nil, count: images.count)
-        errors.withUnsafeMutableBufferPointer { errors in
-            nonisolated(unsafe) let errors = errors
-            pool.parallel(images.count) { i in
-                let image = images[i]
-                do throws(ImageError) {
-                    let decoded = try JPEG.decode(image.bytes, file: image.name)
-                    batch.slice(from: i * transform.elementCount, [transform.elementCount]).withElements {
-                        transform(decoded, step: step, sample: image.sample, into: $0)
-                    }
-                } catch {
-                    errors[i] = error
-                }
+    /// Decodes and transforms images to `[B, H, W, 3]` in [−1, 1], one after the other; the error is that of the first bad image.
+    private func decode(_ images: [(sample: Int, name: String, bytes: [UInt8])], step: Int) throws -> Tensor {
+        let batch = Tensor(uninitialised: [images.count, transform.size, transform.size, 3])
+        let decoder = SampleDecoder(transform)
+        for (i, image) in images.enumerated() {
+            try batch.slice(from: i * transform.elementCount, [transform.elementCount]).withElements {
+                try decoder(image.bytes, file: image.name, step: step, sample: image.sample, into: $0)
             }
         }
-        if let error = errors.lazy.compactMap({ $0 }).first { throw error }
         return batch
     }
 

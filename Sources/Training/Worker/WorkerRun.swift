@@ -15,13 +15,12 @@ public final class WorkerRun: WorkerDelegate {
     private struct Joined: Sendable {
         let task: TokenizerTask
         let plan: TrainingPlan
+        let images: BlockImages
     }
 
-    private let folder: ImageFolder?
     private let log: Log
     private let joined = Mutex<Joined?>(nil)
-    /// Encoded images from the coordinator.
-    private let samples = Mutex<[Int: [UInt8]]>([:])
+    private let samples: SampleStore
     // Pool and buffers are used by the compute thread alone.
     private let pool: ThreadPool
     private let buffers = Mutex<BufferPool?>(nil)
@@ -31,7 +30,7 @@ public final class WorkerRun: WorkerDelegate {
     ///   - threads: threads that compute.
     ///   - log: where events go.
     public init(folder: ImageFolder?, threads: Int, log: @escaping Log) {
-        self.folder = folder
+        samples = SampleStore(folder: folder)
         pool = ThreadPool(threads: threads)
         self.log = log
     }
@@ -44,8 +43,10 @@ public final class WorkerRun: WorkerDelegate {
             throw TrainingError.planMismatch(
                 "model of \(task.layout.count * float) and \(welcome.weightsBytes) bytes")
         }
-        joined.withLock { $0 = Joined(task: task, plan: TrainingPlan(configuration: configuration, sampleCount: welcome.sampleCount)) }
-        samples.withLock { $0 = [:] }
+        samples.removeAll()
+        let plan = TrainingPlan(configuration: configuration, sampleCount: welcome.sampleCount)
+        let images = BlockImages(samples, plan: plan, transform: task.transform, threads: pool.threads)
+        joined.withLock { $0 = Joined(task: task, plan: plan, images: images) }
         buffers.withLock { $0 = BufferPool(count: welcome.gradientBytes) }
         log("joined run \(welcome.runID) (generation \(welcome.generation)): \(task.layout.count) parameters", false)
     }
@@ -58,55 +59,44 @@ public final class WorkerRun: WorkerDelegate {
     public func plan(step: Int) throws -> StepPlan { run().plan.stepPlan(step) }
 
     public func missingSamples(step: Int, block: SlotBlock) throws -> [Int] {
-        guard folder == nil else { return [] }
-        let wanted = run().plan.samples(step: step, block: block)
-        return samples.withLock { held in
-            // What another step needed is of no use any more: an image is seen once an epoch.
-            held = held.filter { wanted.contains($0.key) }
-            return wanted.filter { held[$0] == nil }
-        }
+        run().images.prepare(step: step, block: block)
     }
 
-    public func store(sample id: Int, bytes: [UInt8]) throws {
-        samples.withLock { $0[id] = bytes }
-    }
+    public func store(sample id: Int, bytes: [UInt8]) throws { samples.store(id, bytes) }
 
     public func compute(step: Int, block: SlotBlock, weights: BulkBuffer, slotDone: () -> Bool) throws -> BlockGradient? {
         let run = run()
         let vector = Tensor(sharing: weights.bytes, owner: weights, [run.task.layout.count])
         guard let buffer = buffers.withLock({ $0?.take() }) else { preconditionFailure("work came before the welcome") }
         let result = Tensor(sharing: buffer.bytes, owner: buffer, [run.task.resultCount])
-        guard try compute(block, step: step, weights: vector, run: run, into: result, slotDone) else { return nil }
-        return BlockGradient(
-            payload: BulkPayload(buffer), digest: result.withBytes { SHA256.digest(of: $0) })
-    }
+        let start = Instant.current
+        var (feed, waited) = run.images.feed(step: step, block: block)
+        defer { feed.drop() }
+        let fetching = waited
 
-    /// The block's tree sum into `result`: left half, plus right half. Returns false when it was told to stop.
-    private func compute(
-        _ block: SlotBlock, step: Int, weights: Tensor, run: Joined, into result: Tensor, _ slotDone: () -> Bool
-    ) throws -> Bool {
-        guard let (left, right) = block.children else {
-            var images: [(sample: Int, name: String, bytes: [UInt8])] = []
-            for id in run.plan.samples(step: step, slot: block.slots.lowerBound) {
-                guard let (name, bytes) = try encoded(id) else { return false }
-                images.append((id, name, bytes))
+        /// The block's tree sum into `result`: left half, plus right half. Returns false when it was told to stop.
+        func sum(_ block: SlotBlock, into result: Tensor) throws -> Bool {
+            guard let (left, right) = block.children else {
+                let call = Instant.current
+                guard let images = try feed.next() else { return false }
+                waited += call.duration(to: .current)
+                run.task.computeSlot(
+                    weights: vector, images: images, kept: run.plan.keptTokens(step: step), into: result, pool: pool)
+                return slotDone()
             }
-            try run.task.computeSlot(
-                weights: weights, images: images, step: step, kept: run.plan.keptTokens(step: step), into: result, pool: pool)
-            return slotDone()
+            guard try sum(left, into: result) else { return false }
+            let other = Tensor(uninitialised: result.shape)
+            guard try sum(right, into: other) else { return false }
+            result.accumulateInPlace(other, pool: pool)
+            return true
         }
-        guard try compute(left, step: step, weights: weights, run: run, into: result, slotDone) else { return false }
-        let other = Tensor(uninitialised: result.shape)
-        guard try compute(right, step: step, weights: weights, run: run, into: other, slotDone) else { return false }
-        result.accumulateInPlace(other, pool: pool)
-        return true
-    }
 
-    /// A sample's encoded bytes and its name for complaints; nil for a fetched sample that made room for those of a newer block, so that this one
-    /// is no longer wanted.
-    private func encoded(_ id: Int) throws -> (name: String, bytes: [UInt8])? {
-        if let folder { return (folder.path(of: id), try folder.bytes(of: id)) }
-        return samples.withLock { $0[id] }.map { (RemoteSample.name(id), $0) }
+        guard try sum(block, into: result) else { return nil }
+        let gradient = BlockGradient(payload: BulkPayload(buffer), digest: result.withBytes { SHA256.digest(of: $0) })
+        let computed = start.duration(to: .current) - (waited - fetching)
+        let text = String(format: "computed in %.3f s, waited %.3f s for data", computed.inSeconds, waited.inSeconds)
+        log("step \(step): \(block) \(text)", true)
+        return gradient
     }
 
     public func report(_ event: WorkerEvent) {
