@@ -9,8 +9,12 @@ let strict: [SwiftSetting] = [
 ]
 
 #if arch(x86_64)
-/// The loops of the compute engine are compiled for AVX2 + FMA in every configuration; `NumericEnvironment` checks the machine at start.
-let vectorised: [SwiftSetting] = [.unsafeFlags(["-O", "-Xcc", "-march=x86-64-v3"])]
+/// The loops of the compute engine are compiled for AVX2 + FMA in every configuration, or for AVX-512 with `MVQ_CPU_LEVEL=x86-64-v4 swift build`;
+/// `NumericEnvironment` checks the machine at start.
+let level = Context.environment["MVQ_CPU_LEVEL"] ?? "x86-64-v3"
+let vectorised: [SwiftSetting] = [
+    .unsafeFlags(["-O", "-Xcc", "-march=\(level)"] + (level == "x86-64-v4" ? ["-Xcc", "-mprefer-vector-width=512"] : []))
+]
 #else
 let vectorised: [SwiftSetting] = [.unsafeFlags(["-O"])]
 #endif

@@ -37,7 +37,7 @@ public struct CPUIdentity: Sendable, Equatable {
             }) : ""
         var features: Features = []
         #if arch(x86_64)
-        if cpu_runs_compiled_level() { features.insert(.avx2) }
+        if cpu_runs_avx2() { features.insert(.avx2) }
         #endif
         if cpu_runs_avx512() { features.insert(.avx512) }
         self.features = features

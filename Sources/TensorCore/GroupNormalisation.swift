@@ -54,16 +54,20 @@ package struct GroupNormalisation {
     }
 
     package func forward(_ x: Tensor, gain: Tensor, bias: Tensor, pool: ThreadPool) -> (Tensor, Statistics) {
-        let gainStride = stride(of: gain)
-        let out = Tensor(uninitialised: x.shape)
         let statistics = self.statistics(of: x, pool: pool)
-        let (factor, offset) = affine(gain, bias, gainStride, statistics)
+        return (forward(x, gain: gain, bias: bias, statistics: statistics, pool: pool), statistics)
+    }
+
+    /// The same with statistics taken before.
+    package func forward(_ x: Tensor, gain: Tensor, bias: Tensor, statistics: Statistics, pool: ThreadPool) -> Tensor {
+        let out = Tensor(uninitialised: x.shape)
+        let (factor, offset) = affine(gain, bias, stride(of: gain), statistics)
         forEachChunk(pool) { image, _, rows in
             normaliseChannels(
                 at(x, image, rows), factor: factor.pointer + image * channels, offset: offset.pointer + image * channels, silu: silu,
                 into: at(out, image, rows), rows: rows.count, channels: channels)
         }
-        return (out, statistics)
+        return out
     }
 
     /// dx; (+)= the gradients of gain and bias, in the shapes they have.

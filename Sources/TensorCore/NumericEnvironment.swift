@@ -57,7 +57,8 @@ public enum NumericEnvironment {
     /// Why this program cannot run on this CPU, or not with the kernel family that the user set; nil if it can.
     public static var missingCPUFeature: String? {
         guard cpu_runs_compiled_level() else {
-            return "this CPU lacks AVX2/FMA (x86-64-v3), which mvq was compiled for; run it on a newer machine"
+            return "this CPU is not of the level \(level) that mvq was compiled for; run it on a newer machine"
+                + (level == "x86-64-v4" ? ", or build it without MVQ_CPU_LEVEL" : " (AVX2 and FMA)")
         }
         #if arch(x86_64)
         return requestedFamily.flatMap { objection(to: $0, features: CPUIdentity.current.features) }
@@ -88,13 +89,7 @@ public enum NumericEnvironment {
     public static var libraryHasFamilies: Bool { configuration.contains("DYNAMIC_ARCH") }
 
     /// The CPU level this program was compiled for.
-    public static var level: String {
-        #if arch(x86_64)
-        return "x86-64-v3"
-        #else
-        return "arm64"
-        #endif
-    }
+    public static var level: String { String(cString: compiled_cpu_level()) }
 
     /// The compiler that this program was built with, e.g. `Swift 6.3 (clang 21.0.0)`.
     public static var compiler: String {

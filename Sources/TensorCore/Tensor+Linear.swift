@@ -10,6 +10,25 @@ extension Tensor {
 
     /// y = x · Wᵀ + b over the last axis: x `[…, inputs]`, weight `[outputs, inputs]`, bias `[outputs]`.
     package func linear(weight: Tensor, bias: Tensor?, pool: ThreadPool) -> Tensor {
+        linear(weight: weight, bias: bias, pool: pool, finish: nil)
+    }
+
+    /// y of `linear`, and GELU(y): bias and activation are one pass over the product's tiles while they are in cache.
+    package func linearGELU(weight: Tensor, bias: Tensor?, pool: ThreadPool) -> (y: Tensor, activation: Tensor) {
+        let outputs = weight.shape[0]
+        let activation = Tensor(uninitialised: shape(last: outputs))
+        let y = linear(weight: weight, bias: bias, pool: pool) { y, tile in
+            for row in tile.rows {
+                let start = row * outputs + tile.columns.lowerBound
+                Kernels.gelu(y + start, into: activation.pointer + start, count: tile.columns.count)
+            }
+        }
+        return (y, activation)
+    }
+
+    private func linear(
+        weight: Tensor, bias: Tensor?, pool: ThreadPool, finish: ((UnsafeMutablePointer<Float>, ProductTile) -> Void)?
+    ) -> Tensor {
         let inputs = shape[-1]
         let outputs = weight.shape[0]
         precondition(weight.shape[1] == inputs, "linear layer of shape \(weight.shape) on input \(shape)")
@@ -18,10 +37,12 @@ extension Tensor {
             MatrixOperand(pointer, stride: inputs), MatrixOperand(weight.pointer, stride: inputs, transposed: true),
             into: out.pointer, stride: outputs, rows: count / max(inputs, 1), columns: outputs, depth: inputs, pool: pool
         ) { tile in
-            guard let bias else { return }
-            addRow(
-                bias.pointer + tile.columns.lowerBound, to: out.pointer + tile.rows.lowerBound * outputs + tile.columns.lowerBound,
-                stride: outputs, rows: tile.rows.count, columns: tile.columns.count)
+            if let bias {
+                addRow(
+                    bias.pointer + tile.columns.lowerBound, to: out.pointer + tile.rows.lowerBound * outputs + tile.columns.lowerBound,
+                    stride: outputs, rows: tile.rows.count, columns: tile.columns.count)
+            }
+            finish?(out.pointer, tile)
         }
         return out
     }

@@ -19,6 +19,7 @@ public final class ThreadPool: @unchecked Sendable {
     public init(threads: Int) {
         precondition(threads >= 1, "a pool needs at least one thread, not \(threads)")
         self.threads = threads
+        ScratchStack.reserve(threads: threads)
         for _ in 1..<threads {
             var helper = pthread_t()
             let status = pthread_create(&helper, nil, { crew in
@@ -34,6 +35,7 @@ public final class ThreadPool: @unchecked Sendable {
     deinit {
         crew.stop()
         for helper in helpers { pthread_join(helper, nil) }
+        ScratchStack.reserve(threads: -threads)
     }
 
     /// Calls `body(0)` … `body(count − 1)`, each once, in any order and on any of the threads; returns when all are done.

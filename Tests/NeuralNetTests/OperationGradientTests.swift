@@ -38,11 +38,14 @@ import Testing
 
     @Test func linearAfterGELU() {
         let inputs = [randomTensor([2, 5, 3], key: "x", scale: 3), randomTensor([4, 3], key: "w"), randomTensor([4], key: "b")]
-        checkGradient(of: inputs, named: "geluLinear") { $0[0].geluLinear(weight: $0[1], bias: $0[2]) }
-        checkGradient(of: Array(inputs[..<2]), named: "geluLinear without bias") { $0[0].geluLinear(weight: $0[1], bias: nil) }
+        checkGradient(of: inputs, named: "geluLinear") { Activated($0[0]).linear(weight: $0[1], bias: $0[2]) }
+        checkGradient(of: Array(inputs[..<2]), named: "geluLinear without bias") { Activated($0[0]).linear(weight: $0[1], bias: nil) }
+        checkGradient(of: inputs, named: "GELU made with its input") {
+            $0[0].linearGELU(weight: $0[1], bias: $0[2]).linear(weight: $0[1].reshaped([3, 4]), bias: nil)
+        }
         let graph = Graph(weights: Tensor(zeros: [0]), pool: ThreadPool(threads: 1))
         let x = inputs.map { graph.input($0) }
-        #expect(x[0].geluLinear(weight: x[1], bias: x[2]).value.elements == x[0].gelu().linear(weight: x[1], bias: x[2]).value.elements)
+        #expect(Activated(x[0]).linear(weight: x[1], bias: x[2]).value.elements == x[0].gelu().linear(weight: x[1], bias: x[2]).value.elements)
     }
 
     @Test(arguments: [(1, 3, 1), (2, 3, 1), (4, 4, 0), (1, 1, 0)])

@@ -88,6 +88,11 @@ import Testing
             return da * (0.5 * (1 + erf(x / 2.0.squareRoot())) + x * exp(-x * x / 2) / (2 * Double.pi).squareRoot())
         }
         expectClose(dx.elements, want, "gradient")
+
+        let bias = random([outputs], "b")
+        let (y, fused) = x.linearGELU(weight: weight, bias: bias, pool: pool)
+        #expect(y.elements == x.linear(weight: weight, bias: bias, pool: pool).elements)
+        expectClose(fused.elements, y.elements.map { 0.5 * Double($0) * (1 + erf(Double($0) / 2.0.squareRoot())) }, "fused", tolerance: 1e-6)
     }
 
     @Test func bitsDoNotDependOnThreads() {
@@ -100,7 +105,8 @@ import Testing
                 dy.linearWeightGradient(input: x, into: dw, beta: 0, pool: pool)
                 dy.columnSums(into: db, beta: 0, pool: pool)
                 let (dx, activation) = dy.geluLinearInputGradient(weight: weight, input: x, pool: pool)
-                return [x.linear(weight: weight, bias: bias, pool: pool), dy.linearInputGradient(weight: weight, pool: pool), dw, db, dx, activation]
+                let (y, fused) = x.linearGELU(weight: weight, bias: bias, pool: pool)
+                return [y, fused, dy.linearInputGradient(weight: weight, pool: pool), dw, db, dx, activation]
             }
         }
     }

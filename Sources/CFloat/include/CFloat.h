@@ -64,11 +64,23 @@ static inline void cpu_pause(void) {
 #endif
 }
 
+/// The CPU level that the vectorised targets were compiled for.
+static inline const char *compiled_cpu_level(void) {
+#if defined(__AVX512F__)
+    return "x86-64-v4";
+#elif defined(__x86_64__)
+    return "x86-64-v3";
+#else
+    return "arm64";
+#endif
+}
+
 /// Whether this CPU runs what the vectorised targets were compiled for.
 static inline bool cpu_runs_compiled_level(void) {
-#if defined(__x86_64__)
-    __builtin_cpu_init();
-    return __builtin_cpu_supports("x86-64-v3");
+#if defined(__AVX512F__)
+    return cpu_runs_avx512();
+#elif defined(__x86_64__)
+    return cpu_runs_avx2();
 #else
     return true;
 #endif

@@ -16,6 +16,16 @@ static inline void cpu_identification(unsigned leaf, unsigned registers[4]) {
 #endif
 }
 
+/// Whether this processor runs AVX2 and FMA.
+static inline bool cpu_runs_avx2(void) {
+#if defined(__x86_64__)
+    __builtin_cpu_init();
+    return __builtin_cpu_supports("x86-64-v3");
+#else
+    return false;
+#endif
+}
+
 /// Whether processor and system run the AVX-512 instructions that BLAS kernels of that kind use.
 static inline bool cpu_runs_avx512(void) {
 #if defined(__x86_64__)

@@ -20,7 +20,12 @@ package struct ResidualBlock: Sendable {
 
     /// x `[B, H, W, inputs]` → `[B, H, W, outputs]`.
     package func callAsFunction(_ x: Variable) -> Variable {
-        conv2(norm2(conv1(norm1(x))), adding: shortcut?(x) ?? x)
+        x.graph.block(x) { [self] inputs in
+            let x = inputs[0]
+            // The normalised maps are only convolved: not kept.
+            let hidden = conv1(x.graph.rematerialised { [norm1] in norm1(x) })
+            return conv2(x.graph.rematerialised { [norm2] in norm2(hidden) }, adding: shortcut?(x) ?? x)
+        }
     }
 }
 

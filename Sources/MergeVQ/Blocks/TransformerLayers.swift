@@ -50,7 +50,7 @@ package struct MLP: Sendable {
         fc2 = Linear(scope / "fc2", inputs: hidden, outputs: width, initialiser: transformerInitialiser)
     }
 
-    package func callAsFunction(_ x: Variable) -> Variable { fc2(gelu: fc1(x)) }
+    package func callAsFunction(_ x: Variable) -> Variable { fc2(fc1.activated(x)) }
 }
 
 /// The MLP with a depthwise 3×3 convolution before the GELU (spec 4.2, step 4).
@@ -69,7 +69,8 @@ package struct MixFFN: Sendable {
     package func callAsFunction(_ x: Variable, height: Int, width: Int) -> Variable {
         let hidden = fc1(x)
         let map = hidden.reshaped([x.shape[0], height, width, hidden.shape[2]])
-        return fc2(gelu: dwconv(map).reshaped(hidden.shape))
+        // Nine multiplications an element, so made twice rather than kept.
+        return fc2(Activated(x.graph.rematerialised { [dwconv] in dwconv(map).reshaped(hidden.shape) }))
     }
 }
 

@@ -49,8 +49,11 @@ struct MixBlock: Sendable {
     }
 
     func callAsFunction(_ x: Variable, height: Int, width: Int) -> Variable {
-        let y = scale1(x, branch: attention(norm1(x)).output)
-        return scale2(y, branch: mlp(norm2(y), height: height, width: width))
+        x.graph.block(x) { [self] inputs in
+            let (x, graph) = (inputs[0], inputs[0].graph)
+            let y = scale1(x, branch: attention(graph.rematerialised { [norm1] in norm1(x) }).output)
+            return scale2(y, branch: mlp(graph.rematerialised { [norm2] in norm2(y) }, height: height, width: width))
+        }
     }
 }
 
@@ -115,7 +118,8 @@ public struct Decoder: Sendable {
         map = x.reshaped(map.shape)
         for (depth, stage) in stages.enumerated() {
             let i = stages.count - 1 - depth
-            map = stage.adaptive(map, style: style)
+            // Used by the first residual block alone, and cheap to make again.
+            map = map.graph.rematerialised { [adaptive = stage.adaptive, map] in adaptive(map, style: style) }
             observe?("adagn\(i)", map)
             for block in stage.blocks { map = block(map) }
             observe?("stage\(i)_blocks", map)
@@ -124,6 +128,6 @@ public struct Decoder: Sendable {
                 observe?("stage\(i)_up", map)
             }
         }
-        return convOut(normOut(map))
+        return convOut(map.graph.rematerialised { [normOut, map] in normOut(map) })
     }
 }

@@ -20,12 +20,21 @@ package struct TokenMergingBlock: Sendable {
 
     /// Attention biased by the token sizes, then `merges` tokens fewer, then the MLP on what remains.
     package func callAsFunction(_ sequence: TokenSequence, merges: Int) -> TokenSequence {
-        var sequence = sequence
-        let x = sequence.tokens
-        let (output, projections) = attention(norm1(x), logSizes: sequence.logSizes)
-        sequence.tokens = scale1(x, branch: output)
-        if merges > 0 { sequence.merge(merges, metric: attention.metric(projections.value)) }
-        sequence.tokens = scale2(sequence.tokens, branch: mlp(norm2(sequence.tokens)))
-        return sequence
+        // Decided in the first run; a second one, in the backward pass, replays it.
+        var merge: TokenSequence.Merge?
+        let tokens = sequence.tokens.graph.block(sequence.tokens) { [self] inputs in
+            let (x, graph) = (inputs[0], inputs[0].graph)
+            let (output, projections) = attention(graph.rematerialised { [norm1] in norm1(x) }, logSizes: sequence.logSizes)
+            var current = sequence
+            current.tokens = scale1(x, branch: output)
+            if merge == nil, merges > 0 { merge = current.matched(merges, metric: attention.metric(projections.value)) }
+            if let merge { current.apply(merge.table, newLength: merge.newLength) }
+            let kept = current.tokens
+            return scale2(kept, branch: mlp(graph.rematerialised { [norm2] in norm2(kept) }))
+        }
+        var result = sequence
+        if let merge { result.follow(merge) }
+        result.tokens = tokens
+        return result
     }
 }

@@ -39,34 +39,55 @@ public struct TokenSequence {
         sizes.map { sizes in Tensor(sizes.elements.map { log($0) }, sizes.shape) }
     }
 
+    /// What one merge does to the tokens of all images.
+    struct Merge {
+        /// Old to new, `[B · t]`.
+        let table: [Int32]
+        let newLength: Int
+    }
+
     /// Merges `merges` tokens of every image (at most ⌊(t − 1)/2⌋) by similarity of `metric [B, t, width]`. Features become means weighted
     /// by size; their gradient flows back through the weights, the matching has none.
     public mutating func merge(_ merges: Int, metric: Tensor) {
+        if let merge = matched(merges, metric: metric) { apply(merge.table, newLength: merge.newLength) }
+    }
+
+    /// The merge of `merges` tokens of every image, or of as many as there are; nil if none.
+    func matched(_ merges: Int, metric: Tensor) -> Merge? {
         let merges = min(merges, (length - 1) / 2)
-        guard merges > 0 else { return }
+        guard merges > 0 else { return nil }
         let (old, width) = (length, metric.shape[2])
         let matchings = (0..<batch).map {
             BipartiteMatching(
                 metric: metric.pointer + $0 * old * width, length: old, width: width, merges: merges, pool: tokens.graph.pool)
         }
-        apply(matchings.flatMap(\.table), newLength: matchings[0].newLength)
+        return Merge(table: matchings.flatMap(\.table), newLength: matchings[0].newLength)
     }
 
     /// Merges by a given old-to-new table `[B · t]`.
     public mutating func apply(_ table: [Int32], newLength: Int) {
-        let old = length
+        let before = sizes ?? Tensor(filledWith: 1, [batch, length])
+        let merged = follow(Merge(table: table, newLength: newLength))
+        tokens = tokens.merged(table: table, shares: before, totals: merged)
+    }
+
+    /// Brings sizes, owners and tables up to a merge; the tokens are the caller's business. Returns the new sizes `[B, t']`.
+    @discardableResult
+    mutating func follow(_ merge: Merge) -> Tensor {
+        let (table, newLength) = (merge.table, merge.newLength)
+        let old = table.count / batch
         let oldSizes = sizes ?? Tensor(filledWith: 1, [batch, old])
         let newSizes = Tensor(zeros: [batch, newLength])
         for image in 0..<batch {
             for t in 0..<old { newSizes.pointer[image * newLength + Int(table[image * old + t])] += oldSizes.pointer[image * old + t] }
         }
-        tokens = tokens.merged(table: table, shares: oldSizes, totals: newSizes)
         sizes = newSizes
         let stride = owners.count / batch
         for image in 0..<batch {
             for j in (image * stride)..<((image + 1) * stride) { owners[j] = table[image * old + Int(owners[j])] }
         }
         tables.append(table)
+        return newSizes
     }
 }
 
@@ -84,14 +105,14 @@ extension Variable {
                 value.pointer + i * width, times: weights[i],
                 into: result.pointer + (i / old * new + Int(table[i])) * width, count: width)
         }
-        return graph.operation(result, of: [self]) { [self] gradient in
-            let share = Tensor(uninitialised: shape)
+        return graph.operation(result, passing: [self]) { [node] gradient in
+            let share = Tensor(uninitialised: node.shape)
             for i in 0..<(batch * old) {
                 scale(
                     gradient.pointer + (i / old * new + Int(table[i])) * width, by: weights[i], into: share.pointer + i * width,
                     count: width)
             }
-            accumulate(share)
+            node.accumulate(share)
         }
     }
 
@@ -105,13 +126,13 @@ extension Variable {
             let source = value.pointer + (i / length * kept + Int(owners[i])) * width
             (result.pointer + i * width).update(from: source, count: width)
         }
-        return graph.operation(result, of: [self]) { [self] gradient in
-            let share = Tensor(zeros: shape)
+        return graph.operation(result, passing: [self]) { [node] gradient in
+            let share = Tensor(zeros: node.shape)
             for i in 0..<owners.count {
                 Kernels.accumulate(
                     gradient.pointer + i * width, into: share.pointer + (i / length * kept + Int(owners[i])) * width, count: width)
             }
-            accumulate(share)
+            node.accumulate(share)
         }
     }
 }

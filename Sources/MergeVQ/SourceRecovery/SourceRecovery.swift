@@ -91,15 +91,19 @@ struct RecoveryBlock: Sendable {
     }
 
     func callAsFunction(_ x: Variable, tokens: Variable) -> Variable {
-        let branch: Variable
-        switch attention {
-        case .cross(let q, let kv, let proj):
-            branch = proj(q(norm1(x)).crossAttention(keysAndValues: kv(tokens), heads: heads))
-        case .among(let attention):
-            branch = attention(norm1(x)).output
+        x.graph.block(x, tokens) { [self] inputs in
+            let (x, tokens, graph) = (inputs[0], inputs[1], inputs[0].graph)
+            let normalised = graph.rematerialised { [norm1] in norm1(x) }
+            let branch: Variable
+            switch attention {
+            case .cross(let q, let kv, let proj):
+                branch = proj(q(normalised).crossAttention(keysAndValues: kv(tokens), heads: heads))
+            case .among(let attention):
+                branch = attention(normalised).output
+            }
+            let y = scale1?(x, branch: branch) ?? x + branch
+            let second = mlp(graph.rematerialised { [norm2] in norm2(y) })
+            return scale2?(y, branch: second) ?? y + second
         }
-        let y = scale1?(x, branch: branch) ?? x + branch
-        let second = mlp(norm2(y))
-        return scale2?(y, branch: second) ?? y + second
     }
 }

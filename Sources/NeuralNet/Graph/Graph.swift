@@ -8,18 +8,25 @@ import TensorCore
 public final class Graph {
     /// Threads for the operations.
     public let pool: ThreadPool
+    /// What the backward pass computes a second time instead of keeping it.
+    public let recomputation: Recomputation
     let weights: Tensor
     let gradients: Tensor?
     private var recorded = 0
+    /// Whether operations are recorded: when training, but not while values are made of which no history is wanted.
+    private(set) var isRecording: Bool
 
     /// - Parameters:
     ///   - weights: all parameters, `[layout.count]`.
     ///   - gradients: where parameter gradients are added, same shape; nil for inference, which then records nothing.
-    public init(weights: Tensor, gradients: Tensor? = nil, pool: ThreadPool) {
+    ///   - recomputation: moves no bit.
+    public init(weights: Tensor, gradients: Tensor? = nil, recomputation: Recomputation = .none, pool: ThreadPool) {
         precondition(gradients == nil || gradients?.count == weights.count, "gradients do not match \(weights.shape) weights")
         self.weights = weights
         self.gradients = gradients
+        self.recomputation = recomputation
         self.pool = pool
+        isRecording = gradients != nil
     }
 
     /// The variable of a parameter; its gradient is a view into the gradient vector.
@@ -40,21 +47,55 @@ public final class Graph {
     }
 
     /// The result of an operation. `backward` receives the result's gradient and adds to those of the inputs; it is kept only if one of
-    /// them needs a gradient.
-    public func operation(_ value: Tensor, of inputs: [Variable], backward: @escaping (Tensor) -> Void) -> Variable {
-        guard gradients != nil, inputs.contains(where: \.needsGradient) else { return constant(value) }
+    /// them needs a gradient. What it captures stays in memory until it is called.
+    ///
+    /// - Parameters:
+    ///   - inputs: whose values `backward` looks at.
+    ///   - others: inputs that only receive gradients. `backward` captures their `node`s instead of them, so that their values can go.
+    ///   - again: makes the value again, bit by bit the same, with less work than the first time.
+    public func operation(
+        _ value: Tensor, of inputs: [Variable] = [], passing others: [Variable] = [], again: (() -> Tensor)? = nil,
+        backward: @escaping (Tensor) -> Void
+    ) -> Variable {
+        guard isRecording, inputs.contains(where: \.needsGradient) || others.contains(where: \.needsGradient) else { return constant(value) }
+        let result = recordedOperation(value, of: inputs, passing: others, backward: backward)
+        result.again = again
+        return result
+    }
+
+    /// The result of an operation whose inputs, or parameters, need gradients.
+    func recordedOperation(
+        _ value: Tensor, of inputs: [Variable], passing others: [Variable] = [], backward: @escaping (Tensor) -> Void
+    ) -> Variable {
         recorded += 1
         let output = Variable(value, graph: self, needsGradient: true)
-        output.history = Variable.History(order: recorded, inputs: inputs.filter { $0.history != nil }, backward: backward)
+        output.node.history = GradientNode.History(
+            order: recorded, inputs: (inputs + others).map(\.node).filter { $0.history != nil },
+            rematerialised: inputs.filter(\.isRematerialised), backward: backward)
+        for input in inputs + others { input.release() }
         return output
+    }
+
+    /// Runs `body` without recording: its results have values but no history.
+    func withoutRecording<Result>(_ body: () -> Result) -> Result {
+        let before = isRecording
+        isRecording = false
+        defer { isRecording = before }
+        return body()
     }
 
     /// Walks back from `output`, whose gradient is `seed` (default: ones), in the reverse order of recording, and forgets the history on the
     /// way. Gradients of parameters are added to the gradient vector.
     public func backward(from output: Variable, seed: Tensor? = nil) {
-        output.accumulate(seed ?? Tensor(filledWith: 1, output.value.shape))
-        var seen: Set<ObjectIdentifier> = [ObjectIdentifier(output)]
-        var steps: [Variable] = [output]
+        backward(from: output.node, seed: seed ?? Tensor(filledWith: 1, output.shape), upTo: [])
+    }
+
+    /// The same from a node, but not beyond the nodes `ends`, which only gather gradients.
+    func backward(from output: GradientNode, seed: Tensor, upTo ends: [GradientNode]) {
+        output.accumulate(seed)
+        var seen = Set(ends.map { ObjectIdentifier($0) })
+        guard seen.insert(ObjectIdentifier(output)).inserted else { return }
+        var steps: [GradientNode] = [output]
         var next = 0
         while next < steps.count {
             for input in steps[next].history?.inputs ?? [] where seen.insert(ObjectIdentifier(input)).inserted { steps.append(input) }
@@ -64,7 +105,11 @@ public final class Graph {
         while let step = steps.popLast() {
             guard let history = step.history else { continue }
             step.history = nil
-            if let gradient = step.takeGradient() { history.backward(gradient) }
+            guard let gradient = step.takeGradient() else { continue }
+            // On this thread, before the operation's tiles ask for them.
+            for input in history.rematerialised { _ = input.value }
+            history.backward(gradient)
+            for input in history.rematerialised { input.release() }
         }
     }
 }

@@ -4,7 +4,7 @@ extension Variable {
     /// Elementwise sum of two values of the same shape.
     public static func + (a: Variable, b: Variable) -> Variable {
         precondition(a.shape == b.shape, "sum of \(a.shape) and \(b.shape)")
-        return a.graph.operation(a.value.adding(b.value, pool: a.pool), of: [a, b]) { gradient in
+        return a.graph.operation(a.value.adding(b.value, pool: a.pool), passing: [a, b]) { [a = a.node, b = b.node] gradient in
             a.accumulate(gradient)
             b.accumulate(gradient)
         }
@@ -12,25 +12,25 @@ extension Variable {
 
     /// Every element times a number.
     public func scaled(by factor: Float) -> Variable {
-        graph.operation(value.scaled(by: factor, pool: pool), of: [self]) { [self] gradient in
-            accumulate(gradient.scaled(by: factor, pool: pool))
+        graph.operation(value.scaled(by: factor, pool: pool), passing: [self]) { [node, pool] gradient in
+            node.accumulate(gradient.scaled(by: factor, pool: pool))
         }
     }
 
     /// The same elements under another shape.
     public func reshaped(_ shape: Shape) -> Variable {
-        graph.operation(value.reshaped(shape), of: [self]) { [self] gradient in
-            accumulate(gradient.reshaped(self.shape))
+        graph.operation(value.reshaped(shape), passing: [self]) { [node] gradient in
+            node.accumulate(gradient.reshaped(node.shape))
         }
     }
 
     /// x + gain ⊙ branch over the last axis: LayerScale and residual connection (spec 2.4).
     public func addingScaled(_ branch: Variable, gain: Variable) -> Variable {
         let result = value.addingScaled(branch.value, gain: gain.value, pool: pool)
-        return graph.operation(result, of: [self, branch, gain]) { [self] gradient in
-            accumulate(gradient)
+        return graph.operation(result, of: [branch, gain], passing: [self]) { [node, pool] gradient in
+            node.accumulate(gradient)
             branch.accumulate(gradient.multiplyingRows(by: gain.value, pool: pool))
-            gain.accumulate { sink, beta in gradient.columnDots(branch.value, into: sink, beta: beta, pool: self.pool) }
+            gain.accumulate { sink, beta in gradient.columnDots(branch.value, into: sink, beta: beta, pool: pool) }
         }
     }
 
@@ -39,12 +39,10 @@ extension Variable {
         let columns = value.count / rows
         let result = Tensor(uninitialised: [batch, rows, columns])
         for image in 0..<batch { result.slice(from: image * value.count, value.shape).copyInPlace(from: value) }
-        return graph.operation(result, of: [self]) { [self] gradient in
-            accumulate { sink, beta in
+        return graph.operation(result, passing: [self]) { [node, pool] gradient in
+            node.accumulate { sink, beta in
                 if beta == 0 { sink.fillInPlace(0) }
-                for image in 0..<batch {
-                    sink.accumulateInPlace(gradient.slice(from: image * self.value.count, sink.shape), pool: self.pool)
-                }
+                for image in 0..<batch { sink.accumulateInPlace(gradient.slice(from: image * sink.count, sink.shape), pool: pool) }
             }
         }
     }
@@ -60,22 +58,23 @@ extension Variable {
             result.slice(from: (image * (first + second) + first) * width, [second, width])
                 .copyInPlace(from: other.value.slice(from: image * second * width, [second, width]))
         }
-        return graph.operation(result, of: [self, other]) { [self] gradient in
-            accumulate(Variable.rows(gradient, from: 0, count: first))
+        return graph.operation(result, passing: [self, other]) { [node, other = other.node] gradient in
+            node.accumulate(Variable.rows(gradient, from: 0, count: first))
             other.accumulate(Variable.rows(gradient, from: first, count: second))
         }
     }
 
     /// Rows `start ..< start + count` of the middle axis of `[B, t, D]`.
     public func rows(from start: Int, count: Int) -> Variable {
-        graph.operation(Variable.rows(value, from: start, count: count), of: [self]) { [self] gradient in
-            let share = Tensor(zeros: shape)
+        graph.operation(Variable.rows(value, from: start, count: count), passing: [self]) { [node] gradient in
+            let shape = node.shape
             let width = shape[2]
+            let share = Tensor(zeros: shape)
             for image in 0..<shape[0] {
                 share.slice(from: (image * shape[1] + start) * width, [count, width])
                     .copyInPlace(from: gradient.slice(from: image * count * width, [count, width]))
             }
-            accumulate(share)
+            node.accumulate(share)
         }
     }
 

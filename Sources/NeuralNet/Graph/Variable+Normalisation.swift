@@ -19,7 +19,8 @@ extension Variable {
     public func groupNormalised(groups: Int, gain: Variable, bias: Variable, epsilon: Float, silu: Bool) -> Variable {
         let norm = GroupNormalisation(shape: shape, groups: groups, epsilon: epsilon, silu: silu)
         let (result, statistics) = norm.forward(value, gain: gain.value, bias: bias.value, pool: pool)
-        return graph.operation(result, of: [self, gain, bias]) { [self] gradient in
+        let again = { [self] in norm.forward(value, gain: gain.value, bias: bias.value, statistics: statistics, pool: pool) }
+        return graph.operation(result, of: [self, gain, bias], again: again) { [self] gradient in
             Variable.accumulatePair(gain, bias) { gainSink, biasSink in
                 accumulate(
                     norm.backward(

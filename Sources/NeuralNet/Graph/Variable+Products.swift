@@ -3,25 +3,20 @@ import TensorCore
 extension Variable {
     /// y = x·Wᵀ + b over the last axis: weight `[outputs, inputs]`, bias `[outputs]`.
     public func linear(weight: Variable, bias: Variable?) -> Variable {
-        let result = value.linear(weight: weight.value, bias: bias?.value, pool: pool)
-        return graph.operation(result, of: [self, weight] + (bias.map { [$0] } ?? [])) { [self] gradient in
+        recordLinear(value.linear(weight: weight.value, bias: bias?.value, pool: pool), weight: weight, bias: bias)
+    }
+
+    /// y of `linear` together with GELU(y), made in one pass.
+    public func linearGELU(weight: Variable, bias: Variable?) -> Activated {
+        let (y, activation) = value.linearGELU(weight: weight.value, bias: bias?.value, pool: pool)
+        return Activated(recordLinear(y, weight: weight, bias: bias), gelu: activation)
+    }
+
+    private func recordLinear(_ result: Tensor, weight: Variable, bias: Variable?) -> Variable {
+        graph.operation(result, of: [self, weight] + (bias.map { [$0] } ?? [])) { [self] gradient in
             if needsGradient { accumulate(gradient.linearInputGradient(weight: weight.value, pool: pool)) }
             weight.accumulate { sink, beta in
                 gradient.linearWeightGradient(input: self.value, into: sink, beta: beta, pool: self.pool)
-            }
-            bias?.accumulate { sink, beta in gradient.columnSums(into: sink, beta: beta, pool: self.pool) }
-        }
-    }
-
-    /// y = GELU(x)·Wᵀ + b over the last axis: weight `[outputs, inputs]`, bias `[outputs]`. The activation is not kept: the backward pass has
-    /// it from the numbers that GELU′ needs anyway.
-    public func geluLinear(weight: Variable, bias: Variable?) -> Variable {
-        let result = value.gelu(pool: pool).linear(weight: weight.value, bias: bias?.value, pool: pool)
-        return graph.operation(result, of: [self, weight] + (bias.map { [$0] } ?? [])) { [self] gradient in
-            let (share, activation) = gradient.geluLinearInputGradient(weight: weight.value, input: value, pool: pool)
-            accumulate(share)
-            weight.accumulate { sink, beta in
-                gradient.linearWeightGradient(input: activation, into: sink, beta: beta, pool: self.pool)
             }
             bias?.accumulate { sink, beta in gradient.columnSums(into: sink, beta: beta, pool: self.pool) }
         }
@@ -31,7 +26,8 @@ extension Variable {
     public func convolved(weight: Variable, bias: Variable?, stride: Int, padding: Int, adding residual: Variable? = nil) -> Variable {
         let convolution = Convolution(stride: stride, padding: padding)
         let result = convolution.forward(value, weight: weight.value, bias: bias?.value, residual: residual?.value, pool: pool)
-        return graph.operation(result, of: [self, weight] + [bias, residual].compactMap { $0 }) { [self] gradient in
+        return graph.operation(result, of: [self, weight] + (bias.map { [$0] } ?? []), passing: residual.map { [$0] } ?? []) {
+            [self, residual = residual?.node] gradient in
             residual?.accumulate(gradient)
             if needsGradient {
                 accumulate(convolution.inputGradient(gradient, weight: weight.value, shape: shape, pool: pool))
@@ -57,8 +53,8 @@ extension Variable {
 
     /// `[B, H, W, 4C]` → `[B, 2H, 2W, C]`, DCR order (spec 4.2).
     public func depthToSpace() -> Variable {
-        graph.operation(value.depthToSpace(pool: pool), of: [self]) { [self] gradient in
-            accumulate(gradient.depthToSpace(inverse: true, pool: pool))
+        graph.operation(value.depthToSpace(pool: pool), passing: [self]) { [node, pool] gradient in
+            node.accumulate(gradient.depthToSpace(inverse: true, pool: pool))
         }
     }
 

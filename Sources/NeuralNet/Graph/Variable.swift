@@ -2,74 +2,65 @@ import TensorCore
 
 /// A value in a graph, and its gradient while the tape is walked back.
 public final class Variable {
-    public let value: Tensor
-    /// Whether operations on this value are recorded.
-    public let needsGradient: Bool
     public let graph: Graph
-    /// How this value was made; nil for leaves, for inference, and after the walk back.
-    var history: History?
-    private var gradientStorage: Tensor?
-    /// A parameter's gradient is a view into the graph's gradient vector: always there, added to in place.
-    private let isParameter: Bool
+    package let node: GradientNode
+    private var held: Tensor?
+    /// Makes the value again, bit by bit the same; nil for values that stay.
+    private var recipe: (() -> Tensor)?
+    /// The operation's own way to make the value again, if that is less work than the operation.
+    var again: (() -> Tensor)?
 
     init(_ value: Tensor, graph: Graph, needsGradient: Bool) {
-        self.value = value
+        held = value
         self.graph = graph
-        self.needsGradient = needsGradient
-        isParameter = false
+        node = GradientNode(value.shape, needsGradient: needsGradient, pool: graph.pool)
     }
 
     /// A parameter leaf.
     init(_ value: Tensor, graph: Graph, gradient: Tensor?) {
-        self.value = value
+        held = value
         self.graph = graph
-        gradientStorage = gradient
-        needsGradient = gradient != nil
-        isParameter = true
+        node = GradientNode(parameter: value.shape, gradient: gradient, pool: graph.pool)
     }
 
-    /// An operation's place in the order of recording, the inputs that have a history themselves, and the way back.
-    struct History {
-        let order: Int
-        let inputs: [Variable]
-        let backward: (Tensor) -> Void
+    /// The same variable with a value that stays.
+    init(holding variable: Variable) {
+        held = variable.value
+        graph = variable.graph
+        node = variable.node
     }
 
-    public var shape: Shape { value.shape }
+    public var shape: Shape { node.shape }
+    /// Whether operations on this value are recorded.
+    public var needsGradient: Bool { node.needsGradient }
     var pool: ThreadPool { graph.pool }
 
     /// The gradient gathered so far; of inputs, what `backward` left.
-    public var gradient: Tensor? { gradientStorage }
+    public var gradient: Tensor? { node.gradient }
 
-    func takeGradient() -> Tensor? {
-        defer { gradientStorage = nil }
-        return gradientStorage
+    /// The elements. Of a rematerialised variable they are made again if they are not at hand, which only the thread that walks the graph may
+    /// do.
+    public var value: Tensor {
+        if let held { return held }
+        guard let value = recipe?() else { preconditionFailure("a variable of shape \(shape) without value or recipe") }
+        precondition(value.shape == shape, "a value of shape \(shape) came out as \(value.shape) the second time")
+        held = value
+        return value
+    }
+
+    /// Lets the value go whenever it is not in use; `recipe` makes it again.
+    func rematerialise(by recipe: @escaping () -> Tensor) { self.recipe = recipe }
+
+    var isRematerialised: Bool { recipe != nil }
+
+    /// After a use: frees a value that can be made again.
+    func release() {
+        if isRematerialised { held = nil }
     }
 
     /// Adds `gradient`; may keep it, so the caller must not write to it afterwards.
-    public func accumulate(_ gradient: Tensor) {
-        guard needsGradient else { return }
-        precondition(gradient.count == value.count, "gradient \(gradient.shape) for a value of shape \(shape)")
-        guard var sum = gradientStorage else {
-            gradientStorage = gradient.reshaped(shape)
-            return
-        }
-        gradientStorage = nil
-        // Someone else may hold the first gradient too (a sum passes one tensor to both of its terms).
-        if !isParameter, !isKnownUniquelyReferenced(&sum.storage) { sum = sum.copied() }
-        sum.accumulateInPlace(gradient.reshaped(shape), pool: pool)
-        gradientStorage = sum
-    }
+    public func accumulate(_ gradient: Tensor) { node.accumulate(gradient) }
 
     /// Lets an operation write its share directly: `body(sink, beta)` must set sink ← share + beta · sink. Not called if no gradient is wanted.
-    public func accumulate(with body: (_ sink: Tensor, _ beta: Float) -> Void) {
-        guard needsGradient else { return }
-        if isParameter, let sink = gradientStorage {
-            body(sink, 1)
-        } else {
-            let share = Tensor(uninitialised: shape)
-            body(share, 0)
-            accumulate(share)
-        }
-    }
+    public func accumulate(with body: (_ sink: Tensor, _ beta: Float) -> Void) { node.accumulate(with: body) }
 }

@@ -21,8 +21,14 @@ public struct Linear: Sendable {
         x.linear(weight: x.graph[weight], bias: bias.map { x.graph[$0] })
     }
 
+    /// The layer and the exact GELU after it, whose result is for the next layer: x `[…, inputs]` → `[…, outputs]`.
+    public func activated(_ x: Variable) -> Activated {
+        x.linearGELU(weight: x.graph[weight], bias: bias.map { x.graph[$0] })
+    }
+
     /// The layer after an exact GELU: x `[…, inputs]` → `[…, outputs]`.
-    public func callAsFunction(gelu x: Variable) -> Variable {
-        x.geluLinear(weight: x.graph[weight], bias: bias.map { x.graph[$0] })
+    public func callAsFunction(_ x: Activated) -> Variable {
+        let graph = x.input.graph
+        return x.linear(weight: graph[weight], bias: bias.map { graph[$0] })
     }
 }

@@ -101,6 +101,7 @@ extension RunConfiguration.Training {
         try fields.field("global_batch", &globalBatch, must: "a multiple of the \(slots) slots, at most 2^30") {
             (1...1 << 30).contains($0) && $0 % slots == 0
         }
+        try fields.field("recompute", &recompute)
     }
 }
 

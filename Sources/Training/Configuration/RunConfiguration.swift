@@ -1,5 +1,6 @@
 import Foundation
 import MergeVQ
+import NeuralNet
 
 /// Everything that defines a training run, as in a file of `configs/`. Defaults are those of the G+R-tiny tokenizer (spec 14).
 public struct RunConfiguration: Sendable, Equatable {
@@ -77,6 +78,8 @@ public struct RunConfiguration: Sendable, Equatable {
         public var globalBatch = 64
         /// Portions of the global batch that workers take, a power of two. A slot's images share their entropy statistics.
         public var slots = 8
+        /// What the backward pass computes again instead of keeping it: less memory, more time, the same bits.
+        public var recompute = Recomputation.none
     }
 
     /// AdamW (spec 7).
@@ -103,6 +106,7 @@ public struct RunConfiguration: Sendable, Equatable {
 extension RunConfiguration.Model.Stem: ConfigurationChoice {}
 extension KeptTokenDistribution.Shape: ConfigurationChoice {}
 extension MergeSchedule: ConfigurationChoice {}
+extension Recomputation: ConfigurationChoice {}
 
 extension RunConfiguration {
     /// Reads a configuration file with overrides such as `("training.steps", "200")`.

@@ -67,7 +67,9 @@ struct RunStart {
     private static func newRunID() -> RunID { RunID(high: .random(in: 0...UInt64.max), low: .random(in: 0...UInt64.max)) }
 
     /// Fields that may change between the parts of a run: they move no bit of the steps already done.
-    private static func mayChange(_ key: String) -> Bool { key == "training.steps" || key.hasPrefix("checkpoints.") }
+    private static func mayChange(_ key: String) -> Bool {
+        key == "training.steps" || key == "training.recompute" || key.hasPrefix("checkpoints.")
+    }
 
     /// Refuses a configuration other than the run's own.
     private static func check(_ configuration: RunConfiguration, against directory: RunDirectory) throws {

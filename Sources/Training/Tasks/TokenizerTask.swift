@@ -44,7 +44,8 @@ public struct TokenizerTask: Sendable {
         precondition(result.count == resultCount, "result of shape \(result.shape) for \(resultCount) floats")
         result.fillInPlace(0)
         guard images.count > 0 else { return }
-        let graph = Graph(weights: weights, gradients: result.slice(from: 0, [layout.count]), pool: pool)
+        let graph = Graph(
+            weights: weights, gradients: result.slice(from: 0, [layout.count]), recomputation: configuration.training.recompute, pool: pool)
         let pass = tokenizer(graph.constant(images), kept: kept)
         let loss = tokenizer.loss(of: pass, images: images, weights: lossWeights)
         let count = Float(images.shape[0])

@@ -20,9 +20,12 @@ struct BenchStep: ParsableCommand {
             products, one a thread, in the same process, the best before and after.
 
               mvq bench step --config configs/tokenizer-gr.yaml --threads 2
+              mvq bench step --config configs/tokenizer-g.yaml --set training.recompute=blocks
             """)
 
     @Option(help: ArgumentHelp("Configuration.", valueName: "file")) var config: String
+    @Option(name: .customLong("set"), help: ArgumentHelp("Override a configuration field; repeatable.", valueName: "key=value"))
+    var set: [ConfigurationOverride] = []
     @Option(help: "Threads that compute.") var threads = defaultThreads
     @Option(help: "Images a pass.") var batch = 1
     @Option(help: "Repetitions.") var runs = 5
@@ -39,6 +42,7 @@ struct BenchStep: ParsableCommand {
         let runs: Int
         let numericClass: String
         let keptTokens: Int
+        let recompute: String
         let parameters: Int
         /// Operations of encoder and decoder for one image, 10⁹.
         let forwardGflop: Double
@@ -57,10 +61,14 @@ struct BenchStep: ParsableCommand {
         let ratioToSgemmPeak: Double
         let ratioToSgemmPeakBest: Double
         let peakResidentBytes: Int
+        /// The most that was in tensors at once: weights, gradients, activations.
+        let peakTensorBytes: Int
+        /// How often tensors asked the system for memory after the warm-up.
+        let steadyStateAllocations: Int
     }
 
     func run() throws {
-        let result = measure(try RunConfiguration(file: config))
+        let result = measure(try RunConfiguration(file: config, overrides: set.map { ($0.key, $0.value) }))
         if json { try printJSON(result) } else { print(text(result)) }
     }
 
@@ -73,10 +81,15 @@ struct BenchStep: ParsableCommand {
         let images = Tensor((0..<(batch * size * size * 3)).map { Float(random.uniform(draw: $0) * 2 - 1) }, [batch, size, size, 3])
         let kept = configuration.merging.keptTokens
         let gradients = Tensor(zeros: [layout.count])
+        var (trainingPasses, warmUpAllocations) = (0, 0)
         func pass(training: Bool) {
-            let graph = Graph(weights: weights, gradients: training ? gradients : nil, pool: pool)
+            let graph = Graph(
+                weights: weights, gradients: training ? gradients : nil, recomputation: configuration.training.recompute, pool: pool)
             let loss = tokenizer.loss(of: tokenizer(graph.constant(images), kept: kept), images: images, weights: configuration.lossWeights)
-            if training { graph.backward(from: loss.total) }
+            guard training else { return }
+            graph.backward(from: loss.total)
+            trainingPasses += 1
+            if trainingPasses == 1 { warmUpAllocations = TensorMemory.current.systemAllocations }
         }
         func time(_ what: String, training: Bool) -> (timing: Timing, warmUp: Double) {
             let counter = ProgressCounter("\(what), pass", after: 2)
@@ -87,7 +100,7 @@ struct BenchStep: ParsableCommand {
         peak.measure()
         let forward = time("forward", training: false)
         let both = time("forward + backward", training: true)
-        let memory = peakResidentBytes()
+        let (memory, tensors) = (peakResidentBytes(), TensorMemory.current)
         peak.measure()
 
         let flops = ForwardPass(configuration.tokenizer, kept: kept).flops
@@ -95,12 +108,13 @@ struct BenchStep: ParsableCommand {
         func rate(_ passes: Double, _ seconds: Double) -> Double { passes * flops / seconds / 1e9 }
         return Result(
             config: config, threads: threads, batch: batch, runs: runs, numericClass: NumericEnvironment.numericClass, keptTokens: kept,
-            parameters: layout.count, forwardGflop: flops / 1e9, forwardWarmUpSeconds: forward.warmUp,
-            forwardBackwardWarmUpSeconds: both.warmUp, forwardSecondsPerImage: forwardTime, forwardBackwardSecondsPerImage: bothTime,
+            recompute: configuration.training.recompute.rawValue, parameters: layout.count, forwardGflop: flops / 1e9,
+            forwardWarmUpSeconds: forward.warmUp, forwardBackwardWarmUpSeconds: both.warmUp, forwardSecondsPerImage: forwardTime, forwardBackwardSecondsPerImage: bothTime,
             forwardAlgorithmicGflops: rate(1, forwardTime.median), forwardAlgorithmicGflopsBest: rate(1, forwardTime.minimum),
             algorithmicGflops: rate(3, bothTime.median), algorithmicGflopsBest: rate(3, bothTime.minimum), sgemmPeakGflops: peak.gflops,
             ratioToSgemmPeak: rate(3, bothTime.median) / peak.gflops, ratioToSgemmPeakBest: rate(3, bothTime.minimum) / peak.gflops,
-            peakResidentBytes: memory)
+            peakResidentBytes: memory, peakTensorBytes: tensors.peakLiveBytes,
+            steadyStateAllocations: tensors.systemAllocations - warmUpAllocations)
     }
 
     private func text(_ r: Result) -> String {
@@ -112,7 +126,7 @@ struct BenchStep: ParsableCommand {
         }
         return [
             "\(r.config): \(grouped(r.parameters)) parameters, K \(r.keptTokens), batch \(r.batch), \(r.threads) threads, \(r.runs) runs;"
-                + " best / median",
+                + " recompute \(r.recompute); best / median",
             line("forward", r.forwardSecondsPerImage, (r.forwardAlgorithmicGflopsBest, r.forwardAlgorithmicGflops), r.forwardWarmUpSeconds),
             line(
                 "forward + backward", r.forwardBackwardSecondsPerImage, (r.algorithmicGflopsBest, r.algorithmicGflops),
@@ -120,7 +134,10 @@ struct BenchStep: ParsableCommand {
             String(
                 format: "  sgemm peak %.0f GFLOP/s; forward + backward runs at %.2f / %.2f of it, algorithmically (%.1f GFLOP forward)",
                 r.sgemmPeakGflops, r.ratioToSgemmPeakBest, r.ratioToSgemmPeak, r.forwardGflop),
-            String(format: "  peak memory %.2f GiB", Double(r.peakResidentBytes) / 0x1p30), "  \(r.numericClass)",
+            String(
+                format: "  peak memory %.2f GiB, of it tensors %.2f GiB; asked for memory %ld times after the warm-up",
+                Double(r.peakResidentBytes) / 0x1p30, Double(r.peakTensorBytes) / 0x1p30, r.steadyStateAllocations),
+            "  \(r.numericClass)",
         ].joined(separator: "\n")
     }
 }
