@@ -127,6 +127,29 @@ import Testing
         #expect(input == nil && summed == nil, "the walk back forgets")
     }
 
+    /// Frozen parameters pass gradients on and get none, also where values are made a second time after `frozen` has ended.
+    @Test(arguments: Recomputation.allCases) func frozenParametersAreConstants(_ recomputation: Recomputation) {
+        let layer = Layer()
+        let other = randomTensor(weights.shape, key: "other weights")
+        func gradient(_ body: (Graph, Variable) -> Variable) -> (x: [UInt32], parameters: [Float]) {
+            let sink = Tensor(zeros: weights.shape)
+            let graph = Graph(weights: weights, gradients: sink, recomputation: recomputation, pool: pool)
+            let x = graph.input(randomTensor([3, 4], key: "x"))
+            graph.backward(from: body(graph, x), seed: randomTensor([3, 4], key: "seed"))
+            return (bits(x.gradient), sink.elements)
+        }
+        let free = gradient { _, x in layer(layer(x)) }
+        let frozen = gradient { graph, x in graph.frozen { layer(layer(x)) } }
+        #expect(frozen.x == free.x && frozen.parameters.allSatisfy { $0 == 0 } && free.parameters.contains { $0 != 0 })
+        let borrowed = gradient { graph, x in
+            graph.frozen(other) { graph.block(x) { inputs in layer(graph.rematerialised { layer(inputs[0]) }) } }
+        }
+        let owned = Graph(weights: other, gradients: Tensor(zeros: weights.shape), pool: pool)
+        let x = owned.input(randomTensor([3, 4], key: "x"))
+        owned.backward(from: layer(layer(x)), seed: randomTensor([3, 4], key: "seed"))
+        #expect(borrowed.x == bits(x.gradient) && borrowed.parameters.allSatisfy { $0 == 0 })
+    }
+
     /// A training graph that is dropped without a backward pass leaves nothing behind.
     @Test(arguments: Recomputation.allCases) func aForgottenForwardPassIsFreed(_ recomputation: Recomputation) {
         weak var kept: Storage?

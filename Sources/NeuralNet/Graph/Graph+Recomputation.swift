@@ -18,7 +18,8 @@ extension Graph {
         let result = operation()
         // A leaf or a constant: nothing was recorded that would keep it.
         guard result.node.history != nil else { return result }
-        result.rematerialise(by: result.again ?? { [unowned self] in withoutRecording { operation().value } })
+        let remake = again { [unowned self] (_: Void) in withoutRecording { operation().value } }
+        result.rematerialise(by: result.again ?? { remake(()) })
         return result
     }
 
@@ -29,6 +30,7 @@ extension Graph {
     public func block(_ inputs: Variable..., block: @escaping ([Variable]) -> Variable) -> Variable {
         guard isRecording, recomputation == .blocks else { return block(inputs) }
         let value = withoutRecording { block(inputs).value }
+        let block = again(block)
         return recordedOperation(value, of: inputs) { [unowned self] gradient in
             // The second run's shares reach the inputs one by one, as they would have without recomputation: sums have the same order.
             let output = block(inputs.map { Variable(holding: $0) }).node

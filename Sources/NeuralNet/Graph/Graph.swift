@@ -13,6 +13,8 @@ public final class Graph {
     let weights: Tensor
     let gradients: Tensor?
     private var recorded = 0
+    /// What parameters are while `frozen` runs.
+    private var frozenWeights: Tensor?
     /// Whether operations are recorded: when training, but not while values are made of which no history is wanted.
     private(set) var isRecording: Bool
 
@@ -29,9 +31,10 @@ public final class Graph {
         isRecording = gradients != nil
     }
 
-    /// The variable of a parameter; its gradient is a view into the gradient vector.
+    /// The variable of a parameter; its gradient is a view into the gradient vector. While `frozen` runs: a constant.
     public subscript(parameter: Parameter) -> Variable {
-        Variable(
+        if let frozenWeights { return constant(frozenWeights.slice(from: parameter.offset, parameter.shape)) }
+        return Variable(
             weights.slice(from: parameter.offset, parameter.shape), graph: self,
             gradient: gradients?.slice(from: parameter.offset, parameter.shape))
     }
@@ -44,6 +47,17 @@ public final class Graph {
     /// A value whose gradient is wanted, outside the parameters: for tests and for gradients with respect to images.
     public func input(_ value: Tensor) -> Variable {
         Variable(value, graph: self, needsGradient: gradients != nil)
+    }
+
+    /// Runs `body`, in which parameters are constants: gradients pass through layers to their inputs, none reaches the parameters. For a
+    /// discriminator in the generator's loss, and for pretrained networks.
+    ///
+    /// - Parameter weights: the parameters' values; those of the graph if nil.
+    public func frozen<Result>(_ weights: Tensor? = nil, _ body: () -> Result) -> Result {
+        let before = frozenWeights
+        frozenWeights = weights ?? self.weights
+        defer { frozenWeights = before }
+        return body()
     }
 
     /// The result of an operation. `backward` receives the result's gradient and adds to those of the inputs; it is kept only if one of
@@ -74,6 +88,17 @@ public final class Graph {
             rematerialised: inputs.filter(\.isRematerialised), backward: backward)
         for input in inputs + others { input.release() }
         return output
+    }
+
+    /// Runs what a closure made inside `frozen`, or outside, computes later, with the parameters of then.
+    func again<Input, Result>(_ body: @escaping (Input) -> Result) -> (Input) -> Result {
+        let then = frozenWeights
+        return { [unowned self] input in
+            let now = frozenWeights
+            frozenWeights = then
+            defer { frozenWeights = now }
+            return body(input)
+        }
     }
 
     /// Runs `body` without recording: its results have values but no history.

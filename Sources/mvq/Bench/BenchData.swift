@@ -175,7 +175,7 @@ struct BenchData: ParsableCommand {
             add("decode, ms", result.decodeSeconds, "%7.3f", factor: 1e3)
             add("resize, crop, normalise, ms", result.resizeCropNormaliseSeconds, "%7.3f", factor: 1e3)
             add("images/s, 1 thread", result.imagesPerSecondOneThread, "%7.0f")
-            add("images/s, \(threads) threads", result.imagesPerSecondAllThreads, "%7.0f")
+            if threads > 1 { add("images/s, \(threads) threads", result.imagesPerSecondAllThreads, "%7.0f") }
         }
         return lines.joined(separator: "\n")
     }
