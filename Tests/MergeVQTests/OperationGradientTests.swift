@@ -35,6 +35,10 @@ import Testing
         let y = randomTensor([2, 6, bits], key: "y")
         checkGradient(of: [y], named: "per-sample entropy", step: 3e-3) { entropy.perSample($0[0]) }
         checkGradient(of: [y], named: "batch entropy", step: 3e-3) { entropy.batch($0[0]) }
+        checkGradient(of: [y], named: "grouped batch entropy", step: 3e-3) { entropy.batch($0[0], groupBits: 2) }
+        let graph = Graph(weights: Tensor(zeros: [0]), pool: ThreadPool(threads: 1))
+        let (joint, grouped, whole) = (entropy.batch(graph.input(y)), entropy.batch(graph.input(y), groupBits: 2), entropy.batch(graph.input(y), groupBits: bits))
+        #expect(joint.value.scalar <= grouped.value.scalar + 1e-4 && whole.value.scalar == joint.value.scalar)
     }
 
     /// Away from zero, where the sign jumps.

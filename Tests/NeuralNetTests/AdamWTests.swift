@@ -45,6 +45,26 @@ import Testing
         for threads in 2...4 { #expect(states(threads: threads) == expected, "\(threads) threads") }
     }
 
+    /// Two optimizers in one vector, each with its own clipping, are two vectors side by side; what belongs to none stays.
+    @Test func partsAreOptimizersOfTheirOwn() {
+        let optimizer = AdamW(beta1: 0.5, beta2: 0.9, weightDecay: 0.1, emaDecay: 0.9)
+        let pool = ThreadPool(threads: 2)
+        let (first, second) = (randomTensor([70_001], key: "first"), randomTensor([500], key: "second"))
+        let rest: [Float] = [1, 2, 3]
+        var together = AdamW.State(weights: Tensor(first.elements + second.elements + rest, [70_504]))
+        var (a, b) = (AdamW.State(weights: first), AdamW.State(weights: second))
+        for step in 1...3 {
+            let gradients = (randomTensor([70_001], key: "g\(step)"), randomTensor([500], key: "h\(step)"))
+            optimizer.update(
+                &together, gradient: Tensor(gradients.0.elements + gradients.1.elements + [9, 9, 9], [70_504]), learningRate: 0.01,
+                parts: [.init(range: 0..<70_001, gradientScale: 0.5), .init(range: 70_001..<70_501, gradientScale: 2)], pool: pool)
+            optimizer.update(&a, gradient: gradients.0, learningRate: 0.01, gradientScale: 0.5, pool: pool)
+            optimizer.update(&b, gradient: gradients.1, learningRate: 0.01, gradientScale: 2, pool: pool)
+        }
+        #expect(together.weights.elements == a.weights.elements + b.weights.elements + rest)
+        #expect(together.ema.elements == a.ema.elements + b.ema.elements + rest)
+    }
+
     @Test func clipping() {
         #expect(clippingFactor(norm: 10, limit: nil) == 1)
         #expect(clippingFactor(norm: 1, limit: 5) == 1)

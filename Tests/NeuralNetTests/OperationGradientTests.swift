@@ -121,6 +121,11 @@ import Testing
         checkGradient(of: [randomTensor([2, 3, 4], key: "logits", scale: 3)], named: "cross-entropy") {
             $0[0].crossEntropy(targets: [0, 3, 1, 1, 2, 0])
         }
+        checkGradient(of: [randomTensor([2, 6], key: "x")], named: "L2") { $0[0].meanSquaredError(to: target) }
+        checkGradient(of: [randomTensor([2, 3, 4], key: "logits", scale: 3)], named: "binary cross-entropy") {
+            $0[0].binaryCrossEntropy(targets: [0, 3, 1, 1, 2, 0])
+        }
+        checkGradient(of: [randomTensor([2, 3, 5], key: "x")], named: "columns") { $0[0].columns(1..<4) }
         checkGradient(of: [randomTensor([5], key: "x")], named: "weighted sum") {
             Variable.weightedSum([(2, $0[0].inner(Tensor([1, 2, 3, 4, 5], [5]))), (-0.5, $0[0].meanAbsoluteError(to: Tensor(filledWith: 9, [5])))])
         }

@@ -75,6 +75,17 @@ public struct CodeEntropy: Sendable {
         }
     }
 
+    /// The sum of the batch entropies of groups of at most `groupBits` bits: an upper bound of `batch` that costs less, but does not see how
+    /// groups go together (spec 3.3).
+    public func batch(_ y: Variable, groupBits: Int) -> Variable {
+        precondition(groupBits >= 1, "groups of \(groupBits) bits")
+        let groups = stride(from: 0, to: bits, by: groupBits).map { $0..<min($0 + groupBits, bits) }
+        return .weightedSum(
+            groups.map { range in
+                (1, CodeEntropy(bits: range.count, temperature: temperature, epsilon: epsilon).batch(y.columns(range)))
+            })
+    }
+
     /// −Σ q log(q + ε), added up in blocks of about 4096 codes in order; every q becomes −log(q + ε) − q/(q + ε).
     private func replaceByEntropySlopes(_ q: Tensor, pool: ThreadPool) -> Double {
         let blocks = Partition(q.count, about: 4096)

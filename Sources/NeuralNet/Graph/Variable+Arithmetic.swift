@@ -64,6 +64,24 @@ extension Variable {
         }
     }
 
+    /// Columns `range` of the last axis: `[…, D]` → `[…, range.count]`.
+    public func columns(_ range: Range<Int>) -> Variable {
+        let width = shape[-1]
+        precondition(range.lowerBound >= 0 && range.upperBound <= width && !range.isEmpty, "columns \(range) of \(shape)")
+        let rows = value.count / width
+        let result = Tensor(uninitialised: Shape(shape.array.dropLast() + [range.count]))
+        for row in 0..<rows {
+            (result.pointer + row * range.count).update(from: value.pointer + (row * width + range.lowerBound), count: range.count)
+        }
+        return graph.operation(result, passing: [self]) { [node] gradient in
+            let share = Tensor(zeros: node.shape)
+            for row in 0..<rows {
+                (share.pointer + (row * width + range.lowerBound)).update(from: gradient.pointer + row * range.count, count: range.count)
+            }
+            node.accumulate(share)
+        }
+    }
+
     /// Rows `start ..< start + count` of the middle axis of `[B, t, D]`.
     public func rows(from start: Int, count: Int) -> Variable {
         graph.operation(Variable.rows(value, from: start, count: count), passing: [self]) { [node] gradient in

@@ -54,28 +54,47 @@ public struct AdamW: Sendable {
         }
     }
 
-    /// One step in place.
+    /// A range of the vectors whose gradient is clipped on its own: one optimizer of several that step together.
+    public struct Part: Sendable {
+        public let range: Range<Int>
+        /// A factor on the gradient, from clipping.
+        public let gradientScale: Double
+
+        public init(range: Range<Int>, gradientScale: Double) {
+            self.range = range
+            self.gradientScale = gradientScale
+        }
+    }
+
+    /// One step in place, of all parameters.
     ///
     /// - Parameters:
     ///   - gradient: of the mean loss, a vector of the same layout.
     ///   - gradientScale: a factor on it, from clipping.
     public func update(_ state: inout State, gradient: Tensor, learningRate: Double, gradientScale: Double = 1, pool: ThreadPool) {
+        let all = Part(range: 0..<gradient.count, gradientScale: gradientScale)
+        update(&state, gradient: gradient, learningRate: learningRate, parts: [all], pool: pool)
+    }
+
+    /// One step in place; parameters outside the parts stay.
+    public func update(_ state: inout State, gradient: Tensor, learningRate: Double, parts: [Part], pool: ThreadPool) {
         precondition(gradient.count == state.weights.count, "gradient \(gradient.shape) for \(state.weights.shape) weights")
         state.step += 1
-        let coefficients = AdamWCoefficients(
-            learningRate: Float(learningRate), beta1: Float(beta1), beta2: Float(beta2), epsilon: Float(epsilon),
-            weightDecay: Float(weightDecay), correction1: Float(1 - pow(beta1, Double(state.step))),
-            correction2Root: Float((1 - pow(beta2, Double(state.step))).squareRoot()), gradientScale: Float(gradientScale),
-            emaDecay: Float(emaDecay))
-        let tile = 1 << 16
-        let count = gradient.count
-        let current = state
-        pool.parallel((count + tile - 1) / tile) { index in
-            let start = index * tile
-            adamWStep(
-                coefficients, gradient: gradient.pointer + start, weight: current.weights.pointer + start,
-                firstMoment: current.firstMoment.pointer + start, secondMoment: current.secondMoment.pointer + start,
-                ema: current.ema.pointer + start, count: min(tile, count - start))
+        let (step, current) = (Double(state.step), state)
+        for part in parts {
+            let coefficients = AdamWCoefficients(
+                learningRate: Float(learningRate), beta1: Float(beta1), beta2: Float(beta2), epsilon: Float(epsilon),
+                weightDecay: Float(weightDecay), correction1: Float(1 - pow(beta1, step)),
+                correction2Root: Float((1 - pow(beta2, step)).squareRoot()), gradientScale: Float(part.gradientScale),
+                emaDecay: Float(emaDecay))
+            let tile = 1 << 16
+            pool.parallel((part.range.count + tile - 1) / tile) { index in
+                let start = part.range.lowerBound + index * tile
+                adamWStep(
+                    coefficients, gradient: gradient.pointer + start, weight: current.weights.pointer + start,
+                    firstMoment: current.firstMoment.pointer + start, secondMoment: current.secondMoment.pointer + start,
+                    ema: current.ema.pointer + start, count: min(tile, part.range.upperBound - start))
+            }
         }
     }
 }

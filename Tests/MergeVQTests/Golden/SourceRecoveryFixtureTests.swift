@@ -21,7 +21,8 @@ struct SourceRecoveryFixtureTests {
         }
         #expect(layout.count == settings.integer("params"))
         let gradients = Tensor(zeros: [layout.count])
-        let graph = Graph(weights: try arrays.hashedWeights(for: layout), gradients: gradients, pool: ThreadPool(threads: 1))
+        let weights = try arrays.hashedWeights(for: layout)
+        let graph = Graph(weights: weights, gradients: gradients, pool: ThreadPool(threads: 1))
         let z = graph.input(try arrays.tensor("inputs/z"))
         let scores = model(z)
         try arrays.expect(scores.value.elements, near: "outputs/scores")
@@ -29,5 +30,13 @@ struct SourceRecoveryFixtureTests {
         try arrays.expect([loss.value.scalar], near: "outputs/loss_ce")
         graph.backward(from: loss)
         try arrays.expectGradients(gradients, of: layout, table: "grads/loss_ce")
+
+        // Eq. 9 as printed.
+        let again = Graph(weights: weights, gradients: Tensor(zeros: [layout.count]), pool: ThreadPool(threads: 1))
+        let zAgain = again.input(try arrays.tensor("inputs/z"))
+        let binary = model(zAgain).binaryCrossEntropy(targets: try arrays.integers("inputs/owner").map(Int32.init))
+        try arrays.expect([binary.value.scalar], near: "outputs/loss_bce")
+        again.backward(from: binary)
+        if arrays.has("grads/z_bce") { try arrays.expect(try #require(zAgain.gradient).elements, near: "grads/z_bce") }
     }
 }
