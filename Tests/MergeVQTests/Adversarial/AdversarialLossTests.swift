@@ -69,7 +69,7 @@ import Testing
         ) { AdversarialLoss.lecam(real: $0[0], fake: $0[1], averages: LeCamAverages(real: 0.4, fake: -0.3)) }
     }
 
-    /// Hinge and regulariser together, from averages that are not moved by the batch: both batches' means equal them.
+    /// Hinge and regulariser together, in closed form: the averages are those moved by the batch, and numbers.
     @Test func discriminatorGradient() throws {
         let (real, fake) = (randomTensor([2, 3, 3, 1], key: "real", scale: 2), randomTensor([2, 3, 3, 1], key: "fake", scale: 2))
         let graph = graph()
