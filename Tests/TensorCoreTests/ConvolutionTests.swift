@@ -22,6 +22,11 @@ import Testing
         Case(batch: 1, height: 15, width: 16, inputs: 70, outputs: 530, kernel: 3, stride: 1, padding: 1),
         Case(batch: 1, height: 16, width: 16, inputs: 520, outputs: 40, kernel: 3, stride: 1, padding: 1),
         Case(batch: 1, height: 1, width: 1, inputs: 2, outputs: 3, kernel: 3, stride: 1, padding: 1),
+        // As in PatchGAN: even kernels, even and odd sizes, one output.
+        Case(batch: 2, height: 32, width: 48, inputs: 3, outputs: 8, kernel: 4, stride: 2, padding: 1),
+        Case(batch: 2, height: 15, width: 10, inputs: 16, outputs: 24, kernel: 4, stride: 2, padding: 1),
+        Case(batch: 2, height: 31, width: 33, inputs: 20, outputs: 33, kernel: 4, stride: 1, padding: 1),
+        Case(batch: 3, height: 7, width: 2, inputs: 40, outputs: 1, kernel: 4, stride: 1, padding: 1),
     ]
 
     @Test(arguments: cases)

@@ -31,7 +31,7 @@ extension Variable {
     }
 
     /// Gives `body` zeroed sinks for the gradients of two values, then adds them.
-    private static func accumulatePair(_ a: Variable, _ b: Variable, _ body: (Tensor, Tensor) -> Void) {
+    static func accumulatePair(_ a: Variable, _ b: Variable, _ body: (Tensor, Tensor) -> Void) {
         let (first, second) = (Tensor(zeros: a.shape), Tensor(zeros: b.shape))
         body(first, second)
         a.accumulate(first)

@@ -6,13 +6,16 @@ public struct Convolution2D: Sendable {
     let padding: Int
 
     /// Registers `weight` (official `[outputs, inputs, kernel, kernel]`) and `bias [outputs]`, both U(±1/√fan_in).
+    ///
+    /// - Parameter initialiser: of the weight alone, if not the default.
     public init(
-        _ scope: ParameterScope, inputs: Int, outputs: Int, kernel: Int = 3, stride: Int = 1, padding: Int = 1, bias: Bool
+        _ scope: ParameterScope, inputs: Int, outputs: Int, kernel: Int = 3, stride: Int = 1, padding: Int = 1, bias: Bool,
+        initialiser: Initialiser? = nil
     ) {
         let fanIn = inputs * kernel * kernel
         weight = scope.parameter(
             "weight", [outputs, kernel, kernel, inputs], officialShape: [outputs, inputs, kernel, kernel], layout: .convolution,
-            .fanIn(fanIn))
+            initialiser ?? .fanIn(fanIn))
         self.bias = bias ? scope.parameter("bias", [outputs], .fanIn(fanIn)) : nil
         self.stride = stride
         self.padding = padding

@@ -7,8 +7,8 @@ import Glibc
 /// How a parameter starts (spec 7, "Initialisation").
 public enum Initialiser: Sendable, Equatable {
     case constant(Float)
-    /// N(0, deviation²)
-    case normal(deviation: Float)
+    /// N(mean, deviation²)
+    case normal(mean: Float = 0, deviation: Float)
     /// U(−bound, bound); PyTorch's default for convolutions and linear layers has bound 1/√fan_in.
     case uniform(bound: Float)
 
@@ -27,12 +27,12 @@ public enum Initialiser: Sendable, Equatable {
         case .uniform(let bound):
             let random = Philox(seed: seed, domain: "initialise/" + name)
             return (0..<count).map { Float((random.uniform(draw: $0) * 2 - 1)) * bound }
-        case .normal(let deviation):
+        case .normal(let mean, let deviation):
             // Box–Muller, one pair of uniforms an element.
             let random = Philox(seed: seed, domain: "initialise/" + name)
             return (0..<count).map { i in
                 let radius = (-2 * log(1 - random.uniform(sample: 0, draw: i))).squareRoot()
-                return Float(radius * cos(2 * .pi * random.uniform(sample: 1, draw: i))) * deviation
+                return Float(radius * cos(2 * .pi * random.uniform(sample: 1, draw: i))) * deviation + mean
             }
         }
     }
