@@ -58,6 +58,7 @@ let package = Package(
         target("TensorCore", ["Kernels", "CFloat", "CBLAS"], settings: vectorised),
         target("NeuralNet", ["TensorCore", "Kernels"], settings: [.unsafeFlags(["-O"])]),
         target("MergeVQ", ["NeuralNet", "TensorCore", "Kernels"], settings: [.unsafeFlags(["-O"])]),
+        target("Evaluation", ["MergeVQ", "NeuralNet", "TensorCore"], settings: [.unsafeFlags(["-O"])]),
         target("ImageData", ["TensorCore", "Checksums", "CTurboJPEG", "CPNG"], settings: vectorised),
         target("Checkpoints", ["Checksums", "CHDF5"]),
         target("Telemetry", []),
@@ -65,7 +66,10 @@ let package = Package(
         target("Transport", ["Fleet", "Checksums", "CZeroMQ"]),
         target(
             "Training",
-            ["MergeVQ", "NeuralNet", "TensorCore", "ImageData", "Checkpoints", "Checksums", "Telemetry", "Fleet", "Transport", yams]),
+            [
+                "Evaluation", "MergeVQ", "NeuralNet", "TensorCore", "ImageData", "Checkpoints", "Checksums", "Telemetry", "Fleet", "Transport",
+                yams,
+            ]),
         target("CommandSupport", ["Training", argumentParser]),
 
         command("mvq-coordinator", ["Telemetry"]),
@@ -82,6 +86,7 @@ let package = Package(
         tests(of: "TensorCore", ["Kernels"]),
         tests(of: "NeuralNet", ["TensorCore"]),
         tests(of: "MergeVQ", ["NeuralNet", "TensorCore"]),
+        tests(of: "Evaluation", ["MergeVQ", "NeuralNet", "TensorCore"]),
         tests(of: "ImageData", ["Checksums", "TensorCore"]),
         tests(of: "Checkpoints", ["Checksums"]),
         tests(of: "Telemetry"),

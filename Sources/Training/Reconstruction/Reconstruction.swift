@@ -1,3 +1,4 @@
+import Evaluation
 import Foundation
 import ImageData
 import MergeVQ
@@ -65,18 +66,18 @@ public struct Reconstruction {
         let chosen = Set((0..<min(wanted, samples.count)).map { samples[$0 * samples.count / min(wanted, samples.count)] })
         var examples: [Example] = []
         var (psnr, l1) = (0.0, 0.0)
-        var codes: Set<Int32> = []
+        var codes = CodebookUsage(bits: checkpoint.configuration.model.bits)
         for start in stride(from: 0, to: samples.count, by: 16) {
             let ids = Array(samples[start..<min(start + 16, samples.count)])
             let batch = try load(folder, ids)
             let graph = Graph(weights: checkpoint.weights, pool: pool)
             let pass = checkpoint.tokenizer(graph.constant(batch), kept: kept)
-            codes.formUnion(pass.codes.indices)
+            codes.add(pass.codes.indices)
+            let errors = PixelError.of(pass.image.value, against: batch)
             for (i, id) in ids.enumerated() {
-                let (error, deviation) = difference(batch, pass.image.value, image: i)
-                let decibels = -10 * log10(max(error, 1e-12))
+                let decibels = -10 * log10(max(errors[i].meanSquared, 1e-12))
                 psnr += decibels
-                l1 += deviation
+                l1 += errors[i].meanAbsolute
                 if chosen.contains(id) { examples.append(example(batch, pass, image: i, psnr: decibels)) }
             }
             progress(start + ids.count, samples.count)
@@ -85,7 +86,7 @@ public struct Reconstruction {
         return (
             Summary(
                 images: samples.count, keptTokens: kept, step: checkpoint.step, psnr: psnr / count, l1: l1 / count,
-                codebookUsage: Double(codes.count) / Double(1 << checkpoint.configuration.model.bits)), examples
+                codebookUsage: codes.usage), examples
         )
     }
 
@@ -97,22 +98,6 @@ public struct Reconstruction {
             batch.slice(from: i * transform.elementCount, [transform.elementCount]).withElements { transform(image, step: 0, sample: id, into: $0) }
         }
         return batch
-    }
-
-    /// Mean squared error of one image in [0, 1] units and mean absolute error in [−1, 1] units, of the clamped reconstruction.
-    private func difference(_ images: Tensor, _ reconstructions: Tensor, image: Int) -> (squared: Double, absolute: Double) {
-        let count = transform.elementCount
-        var (squared, absolute) = (0.0, 0.0)
-        images.withElements { x in
-            reconstructions.withElements { y in
-                for i in (image * count)..<((image + 1) * count) {
-                    let difference = Double(x[i] - min(1, max(-1, y[i])))
-                    squared += difference * difference / 4
-                    absolute += abs(difference)
-                }
-            }
-        }
-        return (squared / Double(count), absolute / Double(count))
     }
 
     private func example(_ images: Tensor, _ pass: Tokenizer.Pass, image: Int, psnr: Double) -> Example {
