@@ -10,11 +10,15 @@ import Glibc
 @Suite struct RandomResizedCropTests {
     private let random = Philox(seed: 9, domain: "student crop")
 
-    private func boxes(_ width: Int, _ height: Int, count: Int = 2000, crop: RandomResizedCrop = RandomResizedCrop()) -> [RandomResizedCrop.Box] {
+    private func boxes(
+        _ width: Int, _ height: Int, count: Int = 2000, crop: RandomResizedCrop = RandomResizedCrop()
+    ) -> [RandomResizedCrop.Box] {
         (0..<count).map { crop.box(width: width, height: height, random: random, step: 4, sample: $0) }
     }
 
-    @Test("area and ratio are those asked for, up to the rounding of the sides", arguments: [(500, 375), (64, 64), (375, 500), (900, 500), (301, 404)])
+    @Test(
+        "area and ratio are those asked for, up to the rounding of the sides",
+        arguments: [(500, 375), (64, 64), (375, 500), (900, 500), (301, 404)])
     func boundsAreKept(_ width: Int, _ height: Int) {
         var shares: [Double] = []
         for box in boxes(width, height) {

@@ -31,6 +31,21 @@ import Testing
         #expect(Array(features.elements.prefix(32)) != Array(features.elements.suffix(32)), "it sees the image")
     }
 
+    /// Without blocks the feature is the normalised sum of class token and its position; of numbers as small as these ε is half of the variance.
+    @Test func finalNorm() {
+        let (teacher, layout) = VisionTransformer.build(
+            VisionTransformerConfiguration(patchSize: 8, width: 4, blocks: 0, heads: 1, grid: 2))
+        let weights = layout.initialWeights(seed: 1)
+        layout.parameter(named: "teacher.embeddings.cls_token")?.setOfficial([0.002, -0.001, 0, 0.001], in: weights)
+        layout.parameter(named: "teacher.embeddings.position_embeddings")?.setOfficial(
+            [-0.001, 0, 0, -0.002] + [Float](repeating: 1, count: 16), in: weights)
+        let feature = teacher(randomTensor([1, 8, 8, 3], key: "view"), weights: weights, pool: ThreadPool(threads: 1)).elements
+        let sums = [0.001, -0.001, 0, -0.001]
+        let mean = sums.reduce(0, +) / 4
+        let variance = sums.reduce(0) { $0 + ($1 - mean) * ($1 - mean) } / 4
+        for (got, sum) in zip(feature, sums) { #expect(abs(Double(got) - (sum - mean) / (variance + 1e-6).squareRoot()) < 1e-4) }
+    }
+
     /// A grid of the table's own size gets the table; a table of one value everywhere keeps it, because the weights of a sample add up to one.
     @Test(arguments: PositionResampling.allCases)
     func positionTables(_ positions: PositionResampling) throws {

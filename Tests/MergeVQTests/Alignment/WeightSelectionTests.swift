@@ -53,7 +53,10 @@ import Testing
             }
             #expect(try got("blocks.\(block).attn.qkv.weight") == rows)
             #expect(try got("blocks.\(block).attn.qkv.bias") == biases)
-            for (ours, theirs) in [("ls1.gamma", "layer_scale1.lambda1"), ("ls2.gamma", "layer_scale2.lambda1"), ("norm2.bias", "norm2.bias"), ("attn.proj.bias", "attention.output.dense.bias")] {
+            for (ours, theirs) in [
+                ("ls1.gamma", "layer_scale1.lambda1"), ("ls2.gamma", "layer_scale2.lambda1"), ("norm2.bias", "norm2.bias"),
+                ("attn.proj.bias", "attention.output.dense.bias"),
+            ] {
                 let values = try teacher("encoder.layer.\(block).\(theirs)")
                 #expect(try got("blocks.\(block).\(ours)") == axis.map { values[$0] }, "\(ours)")
             }
@@ -70,7 +73,8 @@ import Testing
         let weights = layout.initialWeights(seed: 1)
         try WeightSelection.apply(tensors, to: weights, layout: layout)
         for (name, tensor) in tensors {
-            #expect(try #require(layout.parameter(named: "encoder.attn." + name)).official(from: weights) == tensor.elements, "\(name)")
+            let isSame = try #require(layout.parameter(named: "encoder.attn." + name)).official(from: weights) == tensor.elements
+            #expect(isSame, "\(name)")
         }
     }
 
@@ -84,7 +88,8 @@ import Testing
                 try WeightSelection.apply(tensors, to: weights, layout: layout, scope: scope)
                 return nil
             } catch {
-                #expect(weights.elements == before.elements, "\(error) but the weights have changed")
+                let isUntouched = weights.elements == before.elements
+                #expect(isUntouched, "\(error) but the weights have changed")
                 return error
             }
         }

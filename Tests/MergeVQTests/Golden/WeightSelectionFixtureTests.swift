@@ -37,13 +37,15 @@ struct WeightSelectionFixtureTests {
         for parameter in layout.parameters {
             let got = parameter.official(from: weights)
             guard parameter.name.hasPrefix("encoder.attn.") else {
-                #expect(got == parameter.official(from: before), "\(parameter.name) is not the teacher's business")
+                let isUntouched = got == parameter.official(from: before)
+                #expect(isUntouched, "\(parameter.name) is not the teacher's business")
                 continue
             }
             let name = String(parameter.name.dropFirst("encoder.attn.".count))
             if arrays.has("outputs/\(name)") {
                 #expect(try arrays.shape("outputs/\(name)") == parameter.officialShape)
-                #expect(got == (try arrays.floats("outputs/\(name)")), "\(name)")
+                let isSame = try got == arrays.floats("outputs/\(name)")
+                #expect(isSame, "\(name)")
                 whole += 1
             } else {
                 let indices = try arrays.integers("outputs_sampled/\(name)/index")
