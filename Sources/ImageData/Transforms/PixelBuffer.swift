@@ -72,11 +72,36 @@ final class PixelBuffer {
         }
     }
 
+    /// All of the image.
+    var whole: PixelRegion { PixelRegion(self, x: 0, y: 0, width: width, height: height) }
+
     /// Forgets the image, and gives memory back after an uncommonly large one.
     func clear() {
         width = 0
         height = 0
         base = nil
         memory.trim()
+    }
+}
+
+/// A rectangle of a decoded image. For whoever resamples it nothing lies around it, as if it had been cut out.
+struct PixelRegion {
+    let width: Int
+    let height: Int
+    private let image: PixelBuffer
+    private let x: Int
+    private let y: Int
+
+    init(_ image: PixelBuffer, x: Int, y: Int, width: Int, height: Int) {
+        precondition(
+            x >= 0 && y >= 0 && width > 0 && height > 0 && x + width <= image.width && y + height <= image.height,
+            "region \(width)x\(height) at (\(x), \(y)) leaves the image of \(image.width)x\(image.height)")
+        (self.image, self.x, self.y, self.width, self.height) = (image, x, y, width, height)
+    }
+
+    /// The first byte of a row. Behind the row's last pixel `PixelBuffer.padding` bytes may be read: of other pixels, or of nothing.
+    func row(_ row: Int) -> UnsafePointer<UInt8> {
+        precondition(row >= 0 && row < height, "no row \(row) in a region of \(width)x\(height)")
+        return image.row(y + row) + x * 4
     }
 }

@@ -4,20 +4,37 @@ final class Resampler {
     private let between = ScratchMemory()
     private let factors = ScratchMemory()
     private let sums = ScratchMemory()
+    private let constants = ScratchMemory()
 
     /// The window of an image as 8-bit RGB, `[rows, columns, 3]` of the window.
     func resample(
-        _ image: PixelBuffer, to window: ResamplingWindow, _ filter: ResamplingFilter, into target: UnsafeMutableBufferPointer<UInt8>
+        _ image: PixelRegion, to window: ResamplingWindow, _ filter: ResamplingFilter, into target: UnsafeMutableBufferPointer<UInt8>
     ) {
         passes(image, window, filter, target) { resampleColumns($0, stride: $1, weights: $2, taps: $3, sums: $4, count: $1, into: $5) }
     }
 
-    /// The window of an image as floats in [−1, 1], `[rows, columns, 3]` of the window: those of the 8-bit levels.
+    /// The window of an image as floats, `[rows, columns, 3]` of the window: those of the 8-bit levels.
     func resample(
-        _ image: PixelBuffer, to window: ResamplingWindow, _ filter: ResamplingFilter, into target: UnsafeMutableBufferPointer<Float>
+        _ image: PixelRegion, to window: ResamplingWindow, _ filter: ResamplingFilter, _ scaling: PixelScaling,
+        into target: UnsafeMutableBufferPointer<Float>
     ) {
-        passes(image, window, filter, target) {
-            resampleColumnsToFloats($0, stride: $1, weights: $2, taps: $3, sums: $4, count: $1, into: $5)
+        switch scaling {
+        case .symmetric:
+            passes(image, window, filter, target) {
+                resampleColumnsToFloats($0, stride: $1, weights: $2, taps: $3, sums: $4, count: $1, into: $5)
+            }
+        case .imageNet:
+            let count = window.columns.count * 3
+            let means = constants.reserve(Float.self, 2 * count)
+            let deviations = means + count
+            for k in 0..<count {
+                means[k] = PixelScaling.imageNetMean[k % 3]
+                deviations[k] = PixelScaling.imageNetDeviation[k % 3]
+            }
+            passes(image, window, filter, target) {
+                resampleColumnsToFloats(
+                    $0, stride: $1, weights: $2, taps: $3, sums: $4, count: $1, means: means, deviations: deviations, into: $5)
+            }
         }
     }
 
@@ -27,7 +44,7 @@ final class Resampler {
     ) -> Void
 
     private func passes<Element>(
-        _ image: PixelBuffer, _ window: ResamplingWindow, _ filter: ResamplingFilter, _ target: UnsafeMutableBufferPointer<Element>,
+        _ image: PixelRegion, _ window: ResamplingWindow, _ filter: ResamplingFilter, _ target: UnsafeMutableBufferPointer<Element>,
         _ verticalPass: VerticalPass<Element>
     ) {
         let stride = window.columns.count * 3
@@ -51,7 +68,7 @@ final class Resampler {
 
     /// The window's columns of some rows of an image: `[rows, columns, 3]`.
     private func horizontalPass(
-        _ image: PixelBuffer, rows: Range<Int>, _ window: ResamplingWindow, _ filter: ResamplingFilter
+        _ image: PixelRegion, rows: Range<Int>, _ window: ResamplingWindow, _ filter: ResamplingFilter
     ) -> UnsafeMutablePointer<UInt8> {
         let weights = ResamplingWeights(from: image.width, to: window.width, filter, outputs: window.columns)
         let columns = window.columns.count

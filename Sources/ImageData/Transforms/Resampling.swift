@@ -60,7 +60,7 @@ extension RGBImage {
         return RGBImage(width: cropWidth, height: cropHeight) { target in
             let padded = PixelBuffer()
             padded.fill(from: self)
-            Resampler().resample(padded, to: window, filter, into: target)
+            Resampler().resample(padded.whole, to: window, filter, into: target)
         }
     }
 }

@@ -67,6 +67,15 @@ func resampleColumnsToFloats(
     columns(source, stride, weights, taps, sums, count) { target[$0] = (Float($1) / 255 - 0.5) / 0.5 }
 }
 
+/// `resampleColumns` with the levels as floats of given means and deviations, `[count]`: (level/255 − mean)/deviation.
+@inline(never)
+func resampleColumnsToFloats(
+    _ source: UnsafePointer<UInt8>, stride: Int, weights: UnsafePointer<Int32>, taps: Int, sums: UnsafeMutablePointer<Int32>,
+    count: Int, means: UnsafePointer<Float>, deviations: UnsafePointer<Float>, into target: UnsafeMutablePointer<Float>
+) {
+    columns(source, stride, weights, taps, sums, count) { target[$0] = (Float($1) / 255 - means[$0]) / deviations[$0] }
+}
+
 @inline(__always)
 private func columns(
     _ source: UnsafePointer<UInt8>, _ stride: Int, _ weights: UnsafePointer<Int32>, _ taps: Int, _ sums: UnsafeMutablePointer<Int32>,
