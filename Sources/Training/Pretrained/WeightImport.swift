@@ -60,17 +60,18 @@ public struct WeightImport {
 
     /// Reads the arrays and writes the file, completely or not at all.
     ///
-    /// - Parameter progress: called with bytes done and all bytes.
+    /// - Parameter progress: called with bytes done and all bytes: those of the input, and those of the output, written and read back.
     /// - Throws: `PretrainedError.refused` if the report has faults; `WeightFileError`, `CheckpointError`, `FileError`.
     public func write(to path: String, progress: (_ done: Int, _ all: Int) -> Void = { _, _ in }) throws -> Outcome {
         guard report.isComplete else { throw PretrainedError.refused(files: report.files, kind: kind, summary: report.summary) }
-        let all = files.reduce(0) { $0 + $1.byteCount }
+        let input = files.reduce(0) { $0 + $1.byteCount }
+        let needed = report.matched.reduce(0) { $0 + $1.shape.reduce(MemoryLayout<Float>.size, *) }
         var arrays: [CheckpointArray] = []
         var (done, notFinite): (Int, Int) = (0, 0)
         var converted: [String: Int] = [:]
         var digests: [String] = []
         for file in files {
-            let digest = try file.read(Set(check.claims.keys)) { progress(done + $0, all) } visit: { entry, values in
+            let digest = try file.read(Set(check.claims.keys)) { progress(done + $0, input + 2 * needed) } visit: { entry, values in
                 guard let claim = check.claims[entry.name] else { return }
                 arrays += WeightImport.split(claim.source, values).map {
                     CheckpointArray(path: "/\(claim.group)/\($0.array.name)", shape: $0.array.shape, values: $0.values)
@@ -82,7 +83,8 @@ public struct WeightImport {
             done += file.byteCount
         }
         if let tokenizer { arrays += substitutes(for: arrays, tokenizer) }
-        try Checkpoint(step: step, attributes: attributes(digests), arrays: arrays).write(to: path)
+        let output = arrays.reduce(0) { $0 + $1.values.count } * MemoryLayout<Float>.size
+        try Checkpoint(step: step, attributes: attributes(digests), arrays: arrays).write(to: path) { progress(input + $0, input + 2 * output) }
         return Outcome(
             file: path, arrays: arrays.count, parameters: arrays.reduce(0) { $0 + $1.values.count }, sourceSha256: digests,
             converted: converted, notFinite: notFinite)
