@@ -7,6 +7,8 @@ public enum PretrainedError: ExitCoded, Equatable, CustomStringConvertible {
     case refused(files: [String], kind: PretrainedKind, summary: String)
     /// A tokenizer's file says nothing about its architecture.
     case needsConfiguration(file: String)
+    /// The configuration in a file describes a model that the file cannot hold.
+    case implausible(file: String)
     /// Two input files hold an array of the same name.
     case ambiguous(name: String, files: [String])
     /// A file that a run names was not made by `mvq import`, or for another network.
@@ -16,7 +18,7 @@ public enum PretrainedError: ExitCoded, Equatable, CustomStringConvertible {
 
     public var exitCode: Int32 {
         switch self {
-        case .refused, .ambiguous, .notImported, .unsuitable: ExitCode.badData
+        case .refused, .implausible, .ambiguous, .notImported, .unsuitable: ExitCode.badData
         case .needsConfiguration: ExitCode.usage
         }
     }
@@ -28,6 +30,8 @@ public enum PretrainedError: ExitCoded, Equatable, CustomStringConvertible {
                 + " docs/weights.md says which file to give"
         case .needsConfiguration(let file):
             "\(file): does not say which model it is; give its configuration, e.g. --config configs/tokenizer-gr.yaml"
+        case .implausible(let file):
+            "\(file): its mvq_config describes a larger model than the file holds; export it again, or give its configuration with --config"
         case .ambiguous(let name, let files):
             "\(files.joined(separator: ", ")): each holds \(name); give every network's file once"
         case .notImported(let file, let kind, let reason):

@@ -146,6 +146,22 @@ public struct WeightImport {
         if let given { return try RunConfiguration(file: given) }
         let file = files.first?.file ?? "no file"
         guard let yaml = files.first?.metadata["mvq_config"] else { throw PretrainedError.needsConfiguration(file: file) }
-        return try RunConfiguration(yaml: yaml, file: "\(file) (mvq_config)")
+        let run = try RunConfiguration(yaml: yaml, file: "\(file) (mvq_config)")
+        guard isPlausible(run.model, for: files.flatMap(\.entries)) else { throw PretrainedError.implausible(file: file) }
+        return run
+    }
+
+    /// Whether so many arrays of such sizes may be this model. A hostile file may describe one whose size is not even a number.
+    private static func isPlausible(_ model: RunConfiguration.Model, for entries: [WeightEntry]) -> Bool {
+        let most = 1 << 36
+        let elements = entries.reduce(0) { sum, entry in
+            min(most, sum + entry.shape.reduce(1) { min(most, $0.multipliedReportingOverflow(by: $1).overflow ? most : $0 * $1) })
+        }
+        let decoder = model.channels * (model.channelMultipliers.max() ?? 1)
+        let widths = [decoder, model.stem == .patches ? model.patchWidth : decoder, model.sourceRecovery.width]
+        let blocks = [
+            model.residualBlocks, model.attentionBlocks, model.sourceRecovery.crossAttentionBlocks, model.sourceRecovery.selfAttentionBlocks,
+        ]
+        return widths.allSatisfy { $0 * $0 <= elements } && blocks.allSatisfy { $0 <= min(entries.count, 4096) }
     }
 }
