@@ -8,8 +8,10 @@ enum CheckpointFile {
     /// The first bytes of every HDF5 file.
     private static let signature: [UInt8] = [0x89, 0x48, 0x44, 0x46, 0x0D, 0x0A, 0x1A, 0x0A]
 
-    /// Writes the file and returns the digests of its datasets, sorted by path. Throws `HDF5Error`.
-    static func write(_ checkpoint: Checkpoint, to path: String) throws -> [DatasetDigest] {
+    /// Writes the file and returns the digests of its datasets, sorted by path; `progress` hears of each array. Throws `HDF5Error`.
+    static func write(
+        _ checkpoint: Checkpoint, to path: String, progress: (CheckpointArray) -> Void = { _ in }
+    ) throws -> [DatasetDigest] {
         let writer = try HDF5Writer(creating: path)
         var digests: [DatasetDigest] = []
         for array in checkpoint.arrays.sorted(by: { $0.path < $1.path }) {
@@ -17,6 +19,7 @@ enum CheckpointFile {
             try array.values.withUnsafeBufferPointer { try writer.write(array.path, shape: array.shape, values: $0) }
             try writer.setAttribute("sha256", .string(digest), of: array.path)
             digests.append(DatasetDigest(path: array.path, shape: array.shape, sha256: digest))
+            progress(array)
         }
         try writer.createGroup("/state")
         try writer.setAttribute("step", .integer(checkpoint.step), of: "/state")

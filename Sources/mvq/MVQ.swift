@@ -18,6 +18,8 @@ struct MVQ: ParsableCommand {
             DatasetCommand.self,
             ReconstructCommand.self,
             InspectCommand.self,
+            ImportCommand.self,
+            ExportCommand.self,
             BenchCommand.self,
             DoctorCommand.self,
         ])

@@ -26,26 +26,31 @@ public struct TokenizerCheckpoint {
     ///
     /// - Throws: `CheckpointError`, `TrainingError`, `ConfigurationError`.
     public init(path: String, weights which: Weights) throws {
-        var isFolder: ObjCBool = false
-        let loaded: LoadedCheckpoint
-        if FileManager.default.fileExists(atPath: path, isDirectory: &isFolder), isFolder.boolValue {
-            let newest = try CheckpointStore(directory: path + "/checkpoints").newestValid()
-            guard let found = newest.loaded else {
-                throw TrainingError.noCheckpoint(folder: path + "/checkpoints")
-            }
-            loaded = found
-        } else {
-            loaded = try CheckpointStore.load(path: path)
-        }
+        let loaded = try TokenizerCheckpoint.load(path)
         guard let yaml = loaded.checkpoint.attributes["config"]?.string else {
             throw TrainingError.unsuitableCheckpoint(file: loaded.file, reason: "holds no configuration; it is not a training checkpoint of mvq")
         }
         file = loaded.file
         step = loaded.checkpoint.step
-        warning = loaded.manifest.warning(for: loaded.file)
+        // An imported file has no manifest; its digests lie inside.
+        warning = loaded.checkpoint.attributes["kind"] == nil ? loaded.manifest.warning(for: loaded.file) : nil
         configuration = try RunConfiguration(yaml: yaml, file: "\(loaded.file) (config)")
         let (tokenizer, layout) = Tokenizer.build(configuration.tokenizer)
         self.tokenizer = tokenizer
         weights = try TrainingState.vector(which == .ema ? "ema" : "model", of: loaded, layout: layout)
+    }
+
+    /// Loads and verifies a checkpoint file, or the newest valid checkpoint of a run directory.
+    ///
+    /// - Throws: `CheckpointError`, `TrainingError`, `FileError`.
+    static func load(_ path: String) throws -> LoadedCheckpoint {
+        var isFolder: ObjCBool = false
+        guard FileManager.default.fileExists(atPath: path, isDirectory: &isFolder), isFolder.boolValue else {
+            return try CheckpointStore.load(path: path)
+        }
+        guard let found = try CheckpointStore(directory: path + "/checkpoints").newestValid().loaded else {
+            throw TrainingError.noCheckpoint(folder: path + "/checkpoints")
+        }
+        return found
     }
 }
