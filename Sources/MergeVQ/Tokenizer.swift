@@ -66,7 +66,8 @@ public struct Tokenizer: Sendable {
     }
 
     /// Encodes, quantises, recovers by the true owner map and decodes images `[B, H, W, 3]` in [−1, 1], keeping `kept` tokens of each.
-    public func callAsFunction(_ images: Variable, kept: Int) -> Pass {
+    /// - Parameter observe: is shown what the decoder computes on its way.
+    public func callAsFunction(_ images: Variable, kept: Int, observe: Decoder.Observer? = nil) -> Pass {
         let grid = configuration.grid
         precondition(
             images.shape[1] == configuration.imageSize && images.shape[2] == configuration.imageSize,
@@ -78,6 +79,6 @@ public struct Tokenizer: Sendable {
         let codes = quantizer(y)
         let owners = sequence.imageOwners
         let map = codes.z.recovered(owners: owners).reshaped([images.shape[0], grid, grid, configuration.encoder.bits])
-        return Pass(y: y, codes: codes, owners: owners, image: decoder(map))
+        return Pass(y: y, codes: codes, owners: owners, image: decoder(map, observe: observe))
     }
 }

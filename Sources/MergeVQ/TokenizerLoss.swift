@@ -1,14 +1,35 @@
 import NeuralNet
 import TensorCore
 
-/// Weights of the stage-1 losses (spec 5); a weight of 0 leaves the term out of the total.
+/// Weights and forms of the losses that need nothing but the tokenizer (spec 5); a weight of 0 leaves the term out of the total.
 public struct TokenizerLossWeights: Sendable, Equatable {
-    /// mean |x − x̂|
+    /// How far a reconstruction is from its image.
+    public enum ReconstructionNorm: String, Sendable, CaseIterable {
+        /// mean |x − x̂|, the official code's choice
+        case l1
+        /// mean (x − x̂)², the paper's table
+        case l2
+    }
+
+    /// What source recovery is asked for (spec 4.4).
+    public enum RecoveryLoss: String, Sendable, CaseIterable {
+        /// Which of the kept tokens owns a position.
+        case categorical
+        /// Eq. (9) as printed: for every kept token, whether it owns the position.
+        case binary
+    }
+
     public var reconstruction: Float
+    public var reconstructionNorm = ReconstructionNorm.l1
     /// H_s − H_b
     public var entropy: Float
+    /// Bits of a group whose batch entropy is taken apart from the others'; nil for the exact entropy of whole codes (spec 3.3).
+    public var entropyGroupBits: Int?
     public var commitment: Float
     public var sourceRecovery: Float
+    public var recoveryLoss = RecoveryLoss.categorical
+    /// Whether source recovery also trains the encoder, through the codes.
+    public var recoveryTrainsEncoder = true
 
     public init(reconstruction: Float = 1, entropy: Float = 0.1, commitment: Float = 0.25, sourceRecovery: Float = 0.5) {
         self.reconstruction = reconstruction
@@ -16,6 +37,35 @@ public struct TokenizerLossWeights: Sendable, Equatable {
         self.commitment = commitment
         self.sourceRecovery = sourceRecovery
     }
+}
+
+/// One number of a training pass: a loss with its weight in the total, or something that is only shown.
+public struct LossTerm {
+    public let name: String
+    public let value: Float
+    /// In the total; 0 leaves the loss out.
+    public let weight: Float
+    /// Where the gradient starts; nil for what is only shown.
+    let loss: Variable?
+
+    /// A loss `[1]`.
+    init(_ name: String, weight: Float, _ loss: Variable) {
+        self.name = name
+        self.weight = weight
+        self.loss = loss
+        value = loss.value.scalar
+    }
+
+    /// A number to be shown.
+    init(_ name: String, showing value: Float) {
+        self.name = name
+        self.value = value
+        weight = 0
+        loss = nil
+    }
+
+    /// What the term adds to the total.
+    var weighted: (weight: Float, loss: Variable)? { loss.flatMap { weight == 0 ? nil : (weight, $0) } }
 }
 
 extension Tokenizer {
@@ -33,28 +83,48 @@ extension Tokenizer {
         "code_accuracy",
     ]
 
-    /// All losses of a pass over `images [B, H, W, 3]`, each a mean over the batch. Entropies are those of this batch's tokens.
+    /// All losses of a pass over `images [B, H, W, 3]` that need nothing but the tokenizer, each a mean over the batch. Entropies are those of
+    /// this batch's tokens.
     public func loss(of pass: Pass, images: Tensor, weights: TokenizerLossWeights) -> Loss {
-        let reconstruction = pass.image.meanAbsoluteError(to: images)
-        let perSample = quantizer.entropy.perSample(pass.y)
-        let batch = quantizer.entropy.batch(pass.y)
-        let commitment = quantizer.commitment(pass.y)
-        var terms: [(weight: Float, loss: Variable)] = [
-            (weights.reconstruction, reconstruction), (weights.entropy, perSample), (-weights.entropy, batch),
-            (weights.commitment, commitment),
-        ]
-        var recoveryValues: [Float] = [0, 0, 0]
-        if let recovery {
-            let scores = recovery(pass.codes.z)
-            let crossEntropy = scores.crossEntropy(targets: pass.owners)
-            terms.append((weights.sourceRecovery, crossEntropy))
-            let accuracy = SourceRecovery.accuracy(scores.value, owners: pass.owners, codes: pass.codes.indices)
-            recoveryValues = [crossEntropy.value.scalar, accuracy.owner, accuracy.code]
+        let terms = [reconstructionTerm(of: pass.image, images: images, weights: weights)] + codeTerms(of: pass, weights: weights)
+        let total = Variable.weightedSum(terms.compactMap(\.weighted))
+        return Loss(total: total, terms: [total.value.scalar] + terms.map(\.value))
+    }
+
+    /// The distance between images and reconstructions `[B, H, W, 3]`.
+    func reconstructionTerm(of reconstruction: Variable, images: Tensor, weights: TokenizerLossWeights) -> LossTerm {
+        let loss: Variable
+        switch weights.reconstructionNorm {
+        case .l1: loss = reconstruction.meanAbsoluteError(to: images)
+        case .l2: loss = reconstruction.meanSquaredError(to: images)
         }
-        let total = Variable.weightedSum(terms.filter { $0.weight != 0 })
-        return Loss(
-            total: total,
-            terms: [total, reconstruction, perSample, batch, commitment].map(\.value.scalar) + recoveryValues)
+        return LossTerm("reconstruction", weight: weights.reconstruction, loss)
+    }
+
+    /// The losses of the codes: entropies, commitment, source recovery with its accuracies.
+    func codeTerms(of pass: Pass, weights: TokenizerLossWeights) -> [LossTerm] {
+        let batch = weights.entropyGroupBits.map { quantizer.entropy.batch(pass.y, groupBits: $0) } ?? quantizer.entropy.batch(pass.y)
+        var terms = [
+            LossTerm("entropy_per_sample", weight: weights.entropy, quantizer.entropy.perSample(pass.y)),
+            LossTerm("entropy_batch", weight: -weights.entropy, batch),
+            LossTerm("commitment", weight: weights.commitment, quantizer.commitment(pass.y)),
+        ]
+        guard let recovery else {
+            return terms + ["source_recovery", "owner_accuracy", "code_accuracy"].map { LossTerm($0, showing: 0) }
+        }
+        let z = weights.recoveryTrainsEncoder ? pass.codes.z : pass.codes.z.graph.constant(pass.codes.z.value)
+        let scores = recovery(z)
+        let loss: Variable
+        switch weights.recoveryLoss {
+        case .categorical: loss = scores.crossEntropy(targets: pass.owners)
+        case .binary: loss = scores.binaryCrossEntropy(targets: pass.owners)
+        }
+        let accuracy = SourceRecovery.accuracy(scores.value, owners: pass.owners, codes: pass.codes.indices)
+        terms += [
+            LossTerm("source_recovery", weight: weights.sourceRecovery, loss), LossTerm("owner_accuracy", showing: accuracy.owner),
+            LossTerm("code_accuracy", showing: accuracy.code),
+        ]
+        return terms
     }
 }
 

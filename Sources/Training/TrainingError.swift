@@ -15,13 +15,16 @@ public enum TrainingError: ExitCoded, CustomStringConvertible {
     case journalTooLate(run: String, first: Int, checkpoint: Int)
     case otherNumericClass(run: String, stored: String, here: String)
     case planMismatch(String)
+    case networkMissing(loss: String, key: String, command: String)
+    case otherNetwork(file: String, stored: String, found: String)
     case notFinite(step: Int, what: String)
+    case lossNotFinite(step: Int, term: String, samples: [Int])
 
     public var exitCode: Int32 {
         switch self {
         case .unsuitableCheckpoint, .noCheckpoint: ExitCode.noCheckpoint
-        case .otherConfiguration, .runExists, .planMismatch, .otherNumericClass: ExitCode.configuration
-        case .otherDataset, .notFinite: ExitCode.badData
+        case .otherConfiguration, .runExists, .planMismatch, .otherNumericClass, .networkMissing, .otherNetwork: ExitCode.configuration
+        case .otherDataset, .notFinite, .lossNotFinite: ExitCode.badData
         case .replayMismatch, .journalTooShort, .journalTooLate: ExitCode.replayMismatch
         }
     }
@@ -53,6 +56,17 @@ public enum TrainingError: ExitCoded, CustomStringConvertible {
                 + " of then, or start a new run"
         case .planMismatch(let difference):
             "this worker plans the step differently than the coordinator (\(difference)); install the same build on both"
+        case .networkMissing(let loss, let key, let command):
+            "losses.\(loss) is on but \(key) is none: give the file that '\(command)' writes, or random for seeded random weights,"
+                + " or set losses.\(loss) to 0"
+        case .otherNetwork(let file, let stored, let found):
+            "\(file): holds another network (SHA-256 \(found.prefix(16))) than this run was started with (\(stored.prefix(16)));"
+                + " put the run's own file there"
+        case .lossNotFinite(let step, let term, let samples):
+            "step \(step): the loss term \(term) is not a finite number for the slot with "
+                + samples.map(RemoteSample.name).joined(separator: ", ")
+                + "; the last checkpoint is intact, but this run would meet it again: start a new one with a lower optimizer.learning_rate,"
+                + " or with optimizer.gradient_clip"
         case .notFinite(let step, let what):
             "step \(step): \(what) is not a finite number; the last checkpoint is intact, but this run would meet it again:"
                 + " start a new one with a lower optimizer.learning_rate, or with optimizer.gradient_clip"

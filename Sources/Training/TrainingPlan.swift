@@ -2,6 +2,7 @@ import Checksums
 import Fleet
 import ImageData
 import MergeVQ
+import NeuralNet
 import TensorCore
 
 /// What every step does, as a pure function of the configuration and the number of samples: which samples each slot holds, how many tokens are
@@ -32,9 +33,25 @@ public struct TrainingPlan: Sendable {
     public func epochs(after steps: Int) -> Double { Double(steps) / Double(stepsPerEpoch) }
 
     /// The kept-token count K of a step; the same for all its images.
-    public func keptTokens(step: Int) -> Int { keptTokens.keptTokens(at: mergeRatio.uniform(step: step)) }
+    public func keptTokens(step: Int) -> Int {
+        switch configuration.merging.draw {
+        case .random: keptTokens.keptTokens(at: mergeRatio.uniform(step: step))
+        case .sawtooth: keptTokens.keptTokens(at: 0.01 * Double(step % stepsPerEpoch % 100))
+        }
+    }
 
-    public func learningRate(step: Int) -> Double { configuration.optimizer.learningRate }
+    public func learningRate(step: Int) -> Double { configuration.optimizer.learningRate * schedule.factor(step: step) }
+
+    private var schedule: LearningRateSchedule {
+        let optimizer = configuration.optimizer
+        let course: LearningRateSchedule.Course
+        switch optimizer.schedule {
+        case .constant: course = .constant
+        case .steps: course = .steps(at: optimizer.dropEpochs.map { $0 * stepsPerEpoch }, factor: optimizer.dropFactor)
+        case .cosine: course = .cosine(end: configuration.training.steps, minimum: optimizer.minimumShare)
+        }
+        return LearningRateSchedule(course, warmUp: optimizer.warmUpSteps)
+    }
 
     /// The samples of one slot, ascending in the epoch's order: fewer, or none, at the end of an epoch.
     public func samples(step: Int, slot: Int) -> [Int] {

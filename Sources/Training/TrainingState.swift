@@ -1,20 +1,28 @@
 import Checkpoints
 import Checksums
+import MergeVQ
 import NeuralNet
 import TensorCore
 
 /// Everything a run changes as it trains, and its form in checkpoints (docs/checkpoint-format.md).
 public struct TrainingState {
     public var optimizer: AdamW.State
+    public var statistics: StageOneStatistics
     /// Committed steps.
     public var step: Int
 
-    /// The digest of the weights' bytes.
-    public var weightsDigest: String { optimizer.weights.withBytes { SHA256.digest(of: $0) } }
+    /// The digest of all that workers get: the bytes of the weights, then of the statistics.
+    public var weightsDigest: String {
+        let hash = SHA256()
+        optimizer.weights.withBytes { hash.update($0) }
+        statistics.values.withUnsafeBytes { hash.update($0) }
+        return hash.finish()
+    }
 
     /// A new run's state.
-    public init(layout: ParameterLayout, seed: UInt64) {
-        optimizer = AdamW.State(weights: layout.initialWeights(seed: seed))
+    public init(model: StageOneModel, seed: UInt64) {
+        optimizer = AdamW.State(weights: model.layout.initialWeights(seed: seed))
+        statistics = model.initialStatistics
         step = 0
     }
 
@@ -39,16 +47,22 @@ public struct TrainingState {
         }
     }
 
-    private static let vectors = ["model", "ema", "optimizer/generator/first_moment", "optimizer/generator/second_moment"]
-
     /// The state as a checkpoint, parameters under their official names and in official layout; a copy that training may outrun.
-    public func checkpoint(layout: ParameterLayout, facts: Facts) -> Checkpoint {
-        let state = [optimizer.weights, optimizer.ema, optimizer.firstMoment, optimizer.secondMoment]
-        let arrays = zip(TrainingState.vectors, state).flatMap { group, vector in
-            layout.parameters.map {
+    public func checkpoint(model: StageOneModel, facts: Facts) -> Checkpoint {
+        let layout = model.layout
+        func arrays(_ group: String, _ vector: Tensor, _ range: Range<Int>) -> [CheckpointArray] {
+            layout.parameters.filter { range.contains($0.offset) }.map {
                 CheckpointArray(path: "/\(group)/\($0.name)", shape: $0.officialShape, values: $0.official(from: vector))
             }
         }
+        let all = 0..<layout.count
+        let values = statistics.values
+        let arrays = arrays("model", optimizer.weights, all) + arrays("ema", optimizer.ema, all)
+            + model.optimizers.flatMap { part in
+                arrays("optimizer/\(part.name)/first_moment", optimizer.firstMoment, part.range)
+                    + arrays("optimizer/\(part.name)/second_moment", optimizer.secondMoment, part.range)
+            }
+            + statistics.buffers.map { CheckpointArray(path: "/statistics/\($0.name)", shape: [$0.range.count], values: Array(values[$0.range])) }
         return Checkpoint(
             step: step,
             attributes: [
@@ -63,15 +77,35 @@ public struct TrainingState {
     /// The state of a checkpoint.
     ///
     /// - Throws: `TrainingError.unsuitableCheckpoint` if a tensor is missing or has another shape, or the weights do not have their digest.
-    public init(_ loaded: LoadedCheckpoint, layout: ParameterLayout) throws {
+    public init(_ loaded: LoadedCheckpoint, model: StageOneModel) throws {
         let checkpoint = loaded.checkpoint
-        let vectors = try TrainingState.vectors.map { try TrainingState.vector($0, of: loaded, layout: layout) }
+        func vector(_ group: String) throws -> Tensor { try TrainingState.vector(group, of: loaded, layout: model.layout) }
+        func moments(_ moment: String) throws -> Tensor {
+            let vector = Tensor(zeros: [model.layout.count])
+            for part in model.optimizers {
+                try TrainingState.fill(
+                    vector, "optimizer/\(part.name)/\(moment)", of: loaded, model.layout.parameters.filter { part.range.contains($0.offset) })
+            }
+            return vector
+        }
         guard let optimizerStep = checkpoint.attributes["optimizer_step"]?.integer else {
             throw TrainingError.unsuitableCheckpoint(file: loaded.file, reason: "has no optimizer_step; it is not a training checkpoint of mvq")
         }
         optimizer = AdamW.State(
-            weights: vectors[0], firstMoment: vectors[2], secondMoment: vectors[3], ema: vectors[1], step: optimizerStep)
+            weights: try vector("model"), firstMoment: try moments("first_moment"), secondMoment: try moments("second_moment"),
+            ema: try vector("ema"), step: optimizerStep)
         step = checkpoint.step
+        let start = model.initialStatistics
+        var values = start.values
+        let stored = checkpoint.arrays(under: "/statistics")
+        for buffer in start.buffers {
+            guard let array = stored[buffer.name], array.values.count == buffer.range.count else {
+                throw TrainingError.unsuitableCheckpoint(
+                    file: loaded.file, reason: "lacks /statistics/\(buffer.name) [\(buffer.range.count)]; it belongs to another model")
+            }
+            values.replaceSubrange(buffer.range, with: array.values)
+        }
+        statistics = start.with(values: values)
         if let digest = checkpoint.attributes["weights_digest"]?.string, digest != weightsDigest {
             throw TrainingError.unsuitableCheckpoint(
                 file: loaded.file, reason: "its weights do not have the digest they were written with; use another checkpoint")
@@ -80,9 +114,15 @@ public struct TrainingState {
 
     /// One group of a checkpoint, e.g. `ema`, as a vector of the layout.
     static func vector(_ group: String, of loaded: LoadedCheckpoint, layout: ParameterLayout) throws -> Tensor {
-        let arrays = loaded.checkpoint.arrays(under: "/\(group)")
         let vector = Tensor(zeros: [layout.count])
-        for parameter in layout.parameters {
+        try fill(vector, group, of: loaded, layout.parameters)
+        return vector
+    }
+
+    /// Writes some parameters of a group into a vector of their layout.
+    private static func fill(_ vector: Tensor, _ group: String, of loaded: LoadedCheckpoint, _ parameters: [Parameter]) throws {
+        let arrays = loaded.checkpoint.arrays(under: "/\(group)")
+        for parameter in parameters {
             guard let array = arrays[parameter.name] else {
                 throw TrainingError.unsuitableCheckpoint(
                     file: loaded.file, reason: "lacks /\(group)/\(parameter.name); it belongs to another model")
@@ -94,6 +134,5 @@ public struct TrainingState {
             }
             parameter.setOfficial(array.values, in: vector)
         }
-        return vector
     }
 }

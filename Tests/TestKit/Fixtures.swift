@@ -96,19 +96,28 @@ public final class FixtureArrays {
     /// An image or map `[B, C, H, W]` as channels-last `[B, H, W, C]`.
     public func map(_ name: String) throws -> Tensor { channelsLast(try floats(name), try shape(name)) }
 
+    /// The columns of a table, from its attribute.
+    public func columns(of name: String) throws -> [String] {
+        try reader.stringAttribute("columns", of: path(name)).split(separator: ",").map(String.init)
+    }
+
     /// JSON stored as bytes.
     public func json(_ name: String) throws -> Any {
         try JSONSerialization.jsonObject(with: Data(try reader.bytes(path(name))))
     }
 
     /// Weights regenerated from the case's hash table, for a layout that must name exactly the same tensors.
-    public func hashedWeights(for layout: ParameterLayout, ignoring: (String) -> Bool = { _ in false }) throws -> Tensor {
+    /// - Parameter prefix: what the table's names have in front of the layout's; names without it are left out.
+    public func hashedWeights(
+        for layout: ParameterLayout, prefix: String = "", ignoring: (String) -> Bool = { _ in false }
+    ) throws -> Tensor {
         let table = try json("params_hashed_json") as? [[String: Any]] ?? []
         let vector = Tensor(zeros: [layout.count])
         var seen: Set<String> = []
         for entry in table {
-            let name = try #require(entry["name"] as? String)
-            if ignoring(name) { continue }
+            let fullName = try #require(entry["name"] as? String)
+            if ignoring(fullName) || !fullName.hasPrefix(prefix) { continue }
+            let name = String(fullName.dropFirst(prefix.count))
             let parameter = try #require(layout.parameter(named: name), "the model has no parameter \(name)")
             let shape = try #require(entry["shape"] as? [Int])
             #expect(parameter.officialShape == shape, "shape of \(name)")

@@ -30,11 +30,11 @@ import Training
 
     @Test(arguments: [(1, 1), (1, 2), (2, 1), (2, 2), (3, 5)])
     func theImagesAreThoseOfPlainDecoding(threads: Int, depth: Int) throws {
-        let prefetch = SlotPrefetch(Self.transform, threads: threads, depth: depth) { Self.picture($0) }
+        let prefetch = SlotPrefetch([Self.transform], threads: threads, depth: depth) { Self.picture($0) }
         for (step, slots) in [[[3, 1, 4], [0], [], [5, 9, 2, 6], [7, 8, 10, 11]], [[], []], [[11, 0], [1, 0, 1]]].enumerated() {
             let feed = prefetch.begin(step: step, slots: slots)
             for samples in slots {
-                let images = try #require(try feed.next())
+                let images = try #require(try feed.next()).images[0]
                 #expect(images.shape == [samples.count, 24, 24, 3])
                 #expect(try bits(images) == Self.expected(samples, step: step), "step \(step), samples \(samples)")
             }
@@ -42,10 +42,22 @@ import Training
         }
     }
 
+    /// Every view of a slot, from one decoding.
+    @Test func severalViewsComeTogether() throws {
+        let transforms = [Self.transform, ImageTransform(size: 10, purpose: .training, view: .student, seed: 3)]
+        let prefetch = SlotPrefetch(transforms, threads: 2) { Self.picture($0) }
+        let views = try #require(try prefetch.begin(step: 4, slots: [[2, 7, 1]]).next())
+        #expect(views.samples == [2, 7, 1] && views.images.map(\.shape) == [[3, 24, 24, 3], [3, 10, 10, 3]])
+        #expect(try bits(views.images[0]) == Self.expected([2, 7, 1], step: 4))
+        let single = SlotPrefetch([transforms[1]], threads: 1) { Self.picture($0) }
+        let alone = try #require(try single.begin(step: 4, slots: [[2, 7, 1]]).next())
+        #expect(bits(views.images[1]) == bits(alone.images[0]))
+    }
+
     /// Of several bad images the first in order is named, and only when its slot is taken, though others were met before.
     @Test(arguments: [1, 2, 4]) func aBadImageIsAnErrorWhenItsSlotIsTaken(threads: Int) throws {
         let lastWasRead = DispatchSemaphore(value: 0)
-        let prefetch = SlotPrefetch(Self.transform, threads: threads, depth: 3) { sample in
+        let prefetch = SlotPrefetch([Self.transform], threads: threads, depth: 3) { sample in
             switch sample {
             case 5:
                 // With more than one thread, the images after it come first.
@@ -59,14 +71,14 @@ import Training
             }
         }
         let feed = prefetch.begin(step: 0, slots: [[0, 1], [2], [4, 5, 6, 7], [8]])
-        #expect(try bits(#require(try feed.next())) == Self.expected([0, 1], step: 0))
-        #expect(try bits(#require(try feed.next())) == Self.expected([2], step: 0))
+        #expect(try bits(#require(try feed.next()).images[0]) == Self.expected([0, 1], step: 0))
+        #expect(try bits(#require(try feed.next()).images[0]) == Self.expected([2], step: 0))
         #expect(throws: ImageError.truncated(file: "five")) { try feed.next() }
-        #expect(try bits(#require(try feed.next())) == Self.expected([8], step: 0), "a bad slot does not spoil the next")
+        #expect(try bits(#require(try feed.next()).images[0]) == Self.expected([8], step: 0), "a bad slot does not spoil the next")
     }
 
     @Test func aSampleThatIsNoLongerHeldEndsTheBlock() throws {
-        let prefetch = SlotPrefetch(Self.transform, threads: 2) { $0 == 3 ? nil : Self.picture($0) }
+        let prefetch = SlotPrefetch([Self.transform], threads: 2) { $0 == 3 ? nil : Self.picture($0) }
         let feed = prefetch.begin(step: 0, slots: [[0], [3, 4]])
         #expect(try feed.next() != nil)
         #expect(try feed.next() == nil)
@@ -76,7 +88,7 @@ import Training
     @Test(arguments: [1, 2, 3]) func noMoreThanSoManySlotsAreDecodedAhead(depth: Int) throws {
         let slots = [[0, 1], [2, 3], [], [4], [5, 6, 7], [8]]
         let read = Mutex<[Int]>([])
-        let prefetch = SlotPrefetch(Self.transform, threads: 0, depth: depth) { sample in
+        let prefetch = SlotPrefetch([Self.transform], threads: 0, depth: depth) { sample in
             read.withLock { $0.append(sample) }
             return Self.picture(sample)
         }
@@ -84,7 +96,7 @@ import Training
         for (number, samples) in slots.enumerated() {
             while prefetch.decodeNext() {}
             #expect(read.withLock { $0 } == slots.prefix(number + depth).flatMap { $0 })
-            #expect(try bits(#require(try feed.next())) == Self.expected(samples, step: 0))
+            #expect(try bits(#require(try feed.next()).images[0]) == Self.expected(samples, step: 0))
         }
         #expect(!prefetch.decodeNext())
     }
@@ -92,19 +104,19 @@ import Training
     /// Threads go ahead by themselves: every image is read before the first slot is taken.
     @Test func theThreadsDoNotWaitToBeAsked() throws {
         let read = (0..<6).map { _ in DispatchSemaphore(value: 0) }
-        let prefetch = SlotPrefetch(Self.transform, threads: 2, depth: 3) { sample in
+        let prefetch = SlotPrefetch([Self.transform], threads: 2, depth: 3) { sample in
             read[sample].signal()
             return Self.picture(sample)
         }
         let feed = prefetch.begin(step: 0, slots: [[0, 1], [2, 3], [4, 5]])
         for sample in 0..<6 { read[sample].wait() }
-        #expect(try bits(#require(try feed.next())) == Self.expected([0, 1], step: 0))
+        #expect(try bits(#require(try feed.next()).images[0]) == Self.expected([0, 1], step: 0))
     }
 
     @Test func aNewBlockDropsTheOneBefore() throws {
         let (firstIsRead, go) = (DispatchSemaphore(value: 0), DispatchSemaphore(value: 0))
         let read = Mutex<[Int]>([])
-        let prefetch = SlotPrefetch(Self.transform, threads: 1) { sample in
+        let prefetch = SlotPrefetch([Self.transform], threads: 1) { sample in
             read.withLock { $0.append(sample) }
             if sample == 0 {
                 firstIsRead.signal()
@@ -117,15 +129,15 @@ import Training
         let new = prefetch.begin(step: 1, slots: [[5, 6], [7]])
         #expect(try old.next() == nil, "at once, though its image is still in work")
         go.signal()
-        #expect(try bits(#require(try new.next())) == Self.expected([5, 6], step: 1))
-        #expect(try bits(#require(try new.next())) == Self.expected([7], step: 1))
+        #expect(try bits(#require(try new.next()).images[0]) == Self.expected([5, 6], step: 1))
+        #expect(try bits(#require(try new.next()).images[0]) == Self.expected([7], step: 1))
         #expect(read.withLock { $0 } == [0, 5, 6, 7], "nothing else of the old block was read")
     }
 
     @Test func aDroppedBlockWakesWhoeverWaitsForIt() throws {
         let go = DispatchSemaphore(value: 0)
         let isRead = DispatchSemaphore(value: 0)
-        let prefetch = SlotPrefetch(Self.transform, threads: 1) { sample in
+        let prefetch = SlotPrefetch([Self.transform], threads: 1) { sample in
             isRead.signal()
             go.wait()
             return Self.picture(sample)
@@ -147,7 +159,7 @@ import Training
         // The thread is free again.
         let next = prefetch.begin(step: 0, slots: [[2]])
         go.signal()
-        #expect(try bits(#require(try next.next())) == Self.expected([2], step: 0))
+        #expect(try bits(#require(try next.next()).images[0]) == Self.expected([2], step: 0))
     }
 
     /// The threads hold what they read from; when it is gone, so are they.
@@ -157,7 +169,7 @@ import Training
         }
         func use() throws -> () -> Source? {
             let source = Source()
-            let prefetch = SlotPrefetch(Self.transform, threads: 3) { [source] in source.picture($0) }
+            let prefetch = SlotPrefetch([Self.transform], threads: 3) { [source] in source.picture($0) }
             let feed = prefetch.begin(step: 0, slots: (0..<12).map { [$0] })
             for _ in 0..<taken { _ = try feed.next() }
             return { [weak source] in source }

@@ -60,7 +60,7 @@ import Training
 
         init(_ preset: ReducedPreset, _ recompute: Recomputation, deep: Bool = false) throws {
             let configuration = try preset.configuration(recompute: recompute, deep: deep)
-            task = TokenizerTask(configuration)
+            task = try TokenizerTask(configuration)
             keptTokens = configuration.tokenizer.keptTokens.candidates
             weights = task.layout.initialWeights(seed: 1)
             result = Tensor(zeros: [task.resultCount])

@@ -8,8 +8,11 @@ import Training
 
 /// (weights, slot) → gradient sum, count and loss sums.
 @Suite struct TokenizerTaskTests {
-    private let task = TokenizerTask(SmallModel.configuration)
+    private let task: TokenizerTask
     private let pool = ThreadPool(threads: 1)
+
+    init() throws { task = try TokenizerTask(SmallModel.configuration) }
+
     private var weights: Tensor { task.layout.initialWeights(seed: 4) }
 
     private func result(
@@ -58,7 +61,7 @@ import Training
     @Test func withoutTheBatchEntropyASlotIsTheSumOfItsImages() throws {
         var configuration = SmallModel.configuration
         configuration.losses.entropy = 0
-        let task = TokenizerTask(configuration)
+        let task = try TokenizerTask(configuration)
         let images = try SmallModel.images(3)
         let slot = try result(images, of: task).elements
         let single = try images.map { try result([$0], of: task).elements }

@@ -7,11 +7,13 @@ import Training
 
 /// What a run carries from one checkpoint to the next, through a file.
 @Suite struct TrainingStateTests {
-    private let task = TokenizerTask(SmallModel.configuration)
+    private let task: TokenizerTask
+
+    init() throws { task = try TokenizerTask(SmallModel.configuration) }
 
     private func state() -> TrainingState {
         let count = task.layout.count
-        var state = TrainingState(layout: task.layout, seed: 1)
+        var state = TrainingState(model: task.model, seed: 1)
         state.optimizer = AdamW.State(
             weights: noise(count, key: "weights"), firstMoment: noise(count, key: "first"), secondMoment: noise(count, key: "second"),
             ema: noise(count, key: "ema"), step: 41)
@@ -35,8 +37,8 @@ import Training
     @Test func aStateComesBackBitForBit() throws {
         let state = state()
         try withTemporaryFolder { folder in
-            let loaded = try published(state.checkpoint(layout: task.layout, facts: facts), in: folder)
-            let back = try TrainingState(loaded, layout: task.layout)
+            let loaded = try published(state.checkpoint(model: task.model, facts: facts), in: folder)
+            let back = try TrainingState(loaded, model: task.model)
             #expect(back.step == 42 && back.optimizer.step == 41)
             #expect(bits(back.optimizer.weights) == bits(state.optimizer.weights) && back.weightsDigest == state.weightsDigest)
             #expect(bits(back.optimizer.ema) == bits(state.optimizer.ema))
@@ -55,7 +57,7 @@ import Training
     /// A checkpoint is a copy: training may write the vectors in place while it is on its way to the disk.
     @Test func aCheckpointDoesNotChangeWithTheState() {
         let state = state()
-        let checkpoint = state.checkpoint(layout: task.layout, facts: facts)
+        let checkpoint = state.checkpoint(model: task.model, facts: facts)
         let before = checkpoint.arrays
         state.optimizer.weights.fillInPlace(0)
         state.optimizer.ema.fillInPlace(0)
@@ -68,10 +70,10 @@ import Training
         var deeper = SmallModel.configuration
         deeper.model.attentionBlocks = 3
         try withTemporaryFolder { folder in
-            let loaded = try published(state().checkpoint(layout: task.layout, facts: facts), in: folder)
+            let loaded = try published(state().checkpoint(model: task.model, facts: facts), in: folder)
             for (configuration, expected) in [(wider, "has shape"), (deeper, "lacks /model/encoder.attn.blocks.2.")] {
                 do {
-                    _ = try TrainingState(loaded, layout: TokenizerTask(configuration).layout)
+                    _ = try TrainingState(loaded, model: TokenizerTask(configuration).model)
                     Issue.record("accepted for another model")
                 } catch {
                     let text = "\(error)"
@@ -84,7 +86,7 @@ import Training
     }
 
     @Test func weightsMustHaveTheirDigest() throws {
-        let original = state().checkpoint(layout: task.layout, facts: facts)
+        let original = state().checkpoint(model: task.model, facts: facts)
         func altered(_ change: (inout [String: AttributeValue]) -> Void) -> Checkpoint {
             var attributes = original.attributes
             change(&attributes)
@@ -97,7 +99,7 @@ import Training
             try withTemporaryFolder { folder in
                 let loaded = try published(checkpoint, in: folder)
                 do {
-                    _ = try TrainingState(loaded, layout: task.layout)
+                    _ = try TrainingState(loaded, model: task.model)
                     Issue.record("accepted although \(expected) is wrong")
                 } catch {
                     #expect("\(error)".contains(expected) && (error as? any ExitCoded)?.exitCode == 66, "\(error)")
@@ -107,7 +109,7 @@ import Training
     }
 
     @Test func aNewStateIsAFunctionOfTheSeed() {
-        let states = [1, 1, 2].map { TrainingState(layout: task.layout, seed: $0) }
+        let states = [1, 1, 2].map { TrainingState(model: task.model, seed: $0) }
         #expect(states[0].weightsDigest == states[1].weightsDigest && states[0].weightsDigest != states[2].weightsDigest)
         #expect(
             bits(states[0].optimizer.ema) == bits(states[0].optimizer.weights) && states[0].step == 0 && states[0].optimizer.step == 0)

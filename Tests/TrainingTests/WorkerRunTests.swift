@@ -29,15 +29,15 @@ import Transport
             configuration.training.globalBatch = 8
             configuration.training.slots = 4
             self.configuration = configuration
-            task = TokenizerTask(configuration)
+            task = try TokenizerTask(configuration)
             plan = TrainingPlan(configuration: configuration, sampleCount: folder.count)
             weights = BulkBuffer(count: task.layout.count * 4)
             task.layout.initialWeights(seed: 4).withBytes { weights.bytes.copyMemory(from: $0) }
         }
 
-        func welcome(_ configuration: RunConfiguration? = nil) -> Welcome {
+        func welcome(_ configuration: RunConfiguration? = nil) throws -> Welcome {
             let configuration = configuration ?? self.configuration
-            let task = TokenizerTask(configuration)
+            let task = try TokenizerTask(configuration)
             return Welcome(
                 runID: RunID(high: 1, low: 2), generation: 1, configuration: configuration.yaml, datasetFingerprint: "",
                 sampleCount: folder.count, bulkPort: 1, weightsBytes: task.layout.count * 4, gradientBytes: task.resultCount * 4,

@@ -10,7 +10,7 @@ public struct AdversarialLoss: Sendable, Equatable {
     /// How the generator is told to look real.
     public enum Generator: String, Sendable, CaseIterable {
         /// mean_b softplus(−mean_hw D(x̂_b)), the official code's choice.
-        case nonSaturating
+        case nonSaturating = "non_saturating"
         /// −mean D(x̂)
         case hinge
     }

@@ -97,7 +97,7 @@ public struct Decoder: Sendable {
     }
 
     /// Intermediate values, for whoever wants to look: `stage` is `conv_in`, `dw_position`, `attn_block0` …, `attn_out`, `adagn2`,
-    /// `stage2_blocks`, `stage2_up` ….
+    /// `stage2_blocks`, `stage2_up` …, `norm_out`.
     public typealias Observer = (_ stage: String, _ value: Variable) -> Void
 
     /// Codes on their map `[B, h, w, bits]` → image `[B, H, W, 3]`, not clamped.
@@ -128,6 +128,15 @@ public struct Decoder: Sendable {
                 observe?("stage\(i)_up", map)
             }
         }
-        return convOut(map.graph.rematerialised { [normOut, map] in normOut(map) })
+        let hidden = map.graph.rematerialised { [normOut, map] in normOut(map) }
+        observe?("norm_out", hidden)
+        return convOut(hidden)
+    }
+
+    /// The gradient of the last convolution's weight, from that of the image and the convolution's input (observed as `norm_out`).
+    func lastWeightGradient(_ gradient: Tensor, hidden: Tensor, pool: ThreadPool) -> Tensor {
+        let result = Tensor(zeros: [gradient.shape[3], 3, 3, hidden.shape[3]])
+        Convolution(stride: 1, padding: 1).weightGradient(gradient, input: hidden, into: result, beta: 0, pool: pool)
+        return result
     }
 }

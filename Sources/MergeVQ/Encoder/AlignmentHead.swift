@@ -2,7 +2,7 @@ import NeuralNet
 
 /// The MLP from the class token to the teacher's feature (spec 2.7).
 public struct AlignmentHead: Sendable {
-    public enum Kind: String, Sendable {
+    public enum Kind: String, Sendable, CaseIterable {
         /// Linear, GELU, LayerNorm, Linear (the G configuration).
         case normed
         /// Linear, GELU, Linear, GELU, Linear (G+R and R: "layer3").

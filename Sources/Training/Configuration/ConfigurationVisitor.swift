@@ -51,6 +51,24 @@ extension Double: ConfigurationScalar {
     var yaml: String { description }
 }
 
+extension Bool: ConfigurationScalar {
+    static var expectation: String { "true or false" }
+    init?(yaml: ConfigurationText) {
+        guard case .scalar(let text) = yaml, let value = Bool(text) else { return nil }
+        self = value
+    }
+    var yaml: String { description }
+}
+
+extension String: ConfigurationScalar {
+    static var expectation: String { "a word" }
+    init?(yaml: ConfigurationText) {
+        guard case .scalar(let text) = yaml else { return nil }
+        self = text
+    }
+    var yaml: String { self }
+}
+
 extension [Int]: ConfigurationScalar {
     static var expectation: String { "a list of whole numbers, e.g. [1, 2, 4]" }
     init?(yaml: ConfigurationText) {

@@ -7,6 +7,9 @@ extension RunConfiguration {
         try fields.section("model") { try model.visit($0) }
         try fields.section("merging") { try merging.visit($0, model) }
         try fields.section("losses") { try losses.visit($0) }
+        try fields.section("perceptual") { try perceptual.visit($0) }
+        try fields.section("discriminator") { try discriminator.visit($0, losses, imageSize: model.imageSize) }
+        try fields.section("alignment") { try alignment.visit($0, losses, downsampling: model.downsampling) }
         try fields.section("training") { try training.visit($0) }
         try fields.section("optimizer") { try optimizer.visit($0) }
         try fields.section("checkpoints") { try checkpoints.visit($0) }
@@ -71,6 +74,7 @@ extension RunConfiguration.Merging {
         // Candidates are consecutive squares: more do not fit into the tokens of an image.
         try fields.field("candidates", &candidates, must: "1 to \(grid + 1)") { (1...(grid + 1)).contains($0) }
         try fields.field("schedule", &schedule)
+        try fields.field("draw", &draw)
         let (shape, count, schedule) = (distribution, candidates, schedule)
         let least = schedule.leastKept(length: full, layers: model.attentionBlocks)
         try fields.field(
@@ -86,9 +90,61 @@ extension RunConfiguration.Merging {
 extension RunConfiguration.Losses {
     mutating func visit(_ fields: any ConfigurationVisitor) throws {
         try fields.field("reconstruction", &reconstruction, must: "more than 0") { $0 > 0 }
+        try fields.field("reconstruction_norm", &reconstructionNorm)
+        try fields.field("perceptual", &perceptual, must: "0 or more", notNegative)
+        try fields.field("adversarial", &adversarial, must: "0 or more", notNegative)
+        try fields.field("generator_loss", &generatorLoss)
+        try fields.field("adaptive", &adaptive)
+        try fields.field("lecam", &lecam, must: "0 or more", notNegative)
         try fields.field("entropy", &entropy, must: "0 or more", notNegative)
+        try fields.field("entropy_group_bits", &entropyGroupBits, must: "1 or more, or none") { $0.map { $0 >= 1 } ?? true }
         try fields.field("commitment", &commitment, must: "0 or more", notNegative)
         try fields.field("source_recovery", &sourceRecovery, must: "0 or more", notNegative)
+        try fields.field("source_recovery_loss", &sourceRecoveryLoss)
+        try fields.field("source_recovery_trains_encoder", &sourceRecoveryTrainsEncoder)
+        try fields.field("alignment", &alignment, must: "0 or more", notNegative)
+        try fields.field("alignment_loss", &alignmentLoss)
+    }
+}
+
+extension RunConfiguration.Perceptual {
+    mutating func visit(_ fields: any ConfigurationVisitor) throws {
+        try fields.field("network", &network)
+        try fields.field("sha256", &sha256)
+        try fields.field("channels", &channels, must: sizes, size)
+    }
+}
+
+extension RunConfiguration.Discriminator {
+    mutating func visit(_ fields: any ConfigurationVisitor, _ losses: RunConfiguration.Losses, imageSize: Int) throws {
+        try fields.field("channels", &channels, must: sizes, size)
+        try fields.field("layers", &layers, must: "1 to 8, few enough that images of \(imageSize) pixels have a logit") { layers in
+            (1...8).contains(layers)
+                && (losses.adversarial == 0 || PatchDiscriminatorConfiguration(channels: 1, layers: layers).logitSize(imageSize) > 0)
+        }
+    }
+}
+
+extension RunConfiguration.Alignment {
+    mutating func visit(_ fields: any ConfigurationVisitor, _ losses: RunConfiguration.Losses, downsampling: Int) throws {
+        try fields.field("teacher", &teacher)
+        try fields.field("sha256", &sha256)
+        try fields.field("teacher_patch_size", &teacherPatchSize, must: sizes, size)
+        let patch = teacherPatchSize
+        try fields.field("teacher_view_size", &teacherViewSize, must: "a multiple of the teacher's patches of \(patch) pixels") {
+            size($0) && $0 % patch == 0
+        }
+        let isOn = losses.alignment > 0
+        try fields.field("student_view_size", &studentViewSize, must: "a multiple of \(downsampling), the pixels of one token") {
+            size($0) && (!isOn || $0 % downsampling == 0)
+        }
+        try fields.field("teacher_width", &teacherWidth, must: sizes, size)
+        try fields.field("teacher_blocks", &teacherBlocks, must: sizes, size)
+        let width = teacherWidth
+        try fields.field("teacher_heads", &teacherHeads, must: "a divisor of the teacher's width \(width)") { $0 >= 1 && width % $0 == 0 }
+        try fields.field("teacher_grid", &teacherGrid, must: sizes, size)
+        try fields.field("student_head", &studentHead)
+        try fields.field("view_merging", &viewMerging)
     }
 }
 
@@ -108,6 +164,11 @@ extension RunConfiguration.Training {
 extension RunConfiguration.Optimizer {
     mutating func visit(_ fields: any ConfigurationVisitor) throws {
         try fields.field("learning_rate", &learningRate, must: "more than 0") { $0 > 0 }
+        try fields.field("schedule", &schedule)
+        try fields.field("warm_up_steps", &warmUpSteps, must: "0 or more") { $0 >= 0 }
+        try fields.field("drop_epochs", &dropEpochs, must: "ascending, of at least 1") { $0.allSatisfy { $0 >= 1 } && $0 == $0.sorted() }
+        try fields.field("drop_factor", &dropFactor, must: "more than 0") { $0 > 0 }
+        try fields.field("minimum_share", &minimumShare, must: "within 0 … 1") { (0...1).contains($0) }
         try fields.field("beta1", &beta1, must: "within 0 … 1, without 1") { (0..<1).contains($0) }
         try fields.field("beta2", &beta2, must: "within 0 … 1, without 1") { (0..<1).contains($0) }
         try fields.field("weight_decay", &weightDecay, must: "0 or more", notNegative)
@@ -139,37 +200,5 @@ extension MergeSchedule {
         }
         for kept in high..<min(high + layers, length) where !isReached(kept) { high = kept + 1 }
         return high
-    }
-}
-
-extension RunConfiguration {
-    /// The tokenizer that this run trains.
-    public var tokenizer: TokenizerConfiguration {
-        let stem: StemConfiguration =
-            model.stem == .patches
-            ? .patches(size: model.patchSize, width: model.patchWidth)
-            : .convolutional(channels: model.channels, multipliers: model.channelMultipliers, residualBlocks: model.residualBlocks)
-        return TokenizerConfiguration(
-            imageSize: model.imageSize,
-            encoder: EncoderConfiguration(
-                stem: stem, blocks: model.attentionBlocks, heads: model.encoderHeads, bits: model.bits, groups: model.groups,
-                layerScale: Float(model.layerScale)),
-            decoder: DecoderConfiguration(
-                channels: model.channels, multipliers: model.channelMultipliers, residualBlocks: model.residualBlocks,
-                blocks: model.attentionBlocks, heads: model.decoderHeads, bits: model.bits, groups: model.groups,
-                layerScale: Float(model.layerScale)),
-            recovery: SourceRecoveryConfiguration(
-                width: model.sourceRecovery.width, heads: model.sourceRecovery.heads,
-                crossAttentionBlocks: model.sourceRecovery.crossAttentionBlocks,
-                selfAttentionBlocks: model.sourceRecovery.selfAttentionBlocks),
-            keptTokens: KeptTokenDistribution(shape: merging.distribution, target: merging.keptTokens, count: merging.candidates),
-            schedule: merging.schedule)
-    }
-
-    /// The loss weights as the model takes them.
-    public var lossWeights: TokenizerLossWeights {
-        TokenizerLossWeights(
-            reconstruction: Float(losses.reconstruction), entropy: Float(losses.entropy), commitment: Float(losses.commitment),
-            sourceRecovery: Float(losses.sourceRecovery))
     }
 }

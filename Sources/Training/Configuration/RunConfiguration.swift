@@ -9,6 +9,9 @@ public struct RunConfiguration: Sendable, Equatable {
     public var model = Model()
     public var merging = Merging()
     public var losses = Losses()
+    public var perceptual = Perceptual()
+    public var discriminator = Discriminator()
+    public var alignment = Alignment()
     public var training = Training()
     public var optimizer = Optimizer()
     public var checkpoints = Checkpoints()
@@ -61,14 +64,96 @@ public struct RunConfiguration: Sendable, Equatable {
         /// How many neighbouring squares are drawn from.
         public var candidates = 4
         public var schedule = MergeSchedule.linear
+        public var draw = Draw.random
+
+        /// How a step's count is drawn.
+        public enum Draw: String, Sendable, CaseIterable {
+            /// At random, keyed by seed and step.
+            case random
+            /// The official code's: u = 0.01 · (step of the epoch mod 100).
+            case sawtooth
+        }
     }
 
-    /// Loss weights (spec 5); 0 leaves a term out.
+    /// Weights and forms of the losses (spec 5, 6); 0 leaves a loss out, and the network that only it needs.
     public struct Losses: Sendable, Equatable {
         public var reconstruction = 1.0
+        public var reconstructionNorm = TokenizerLossWeights.ReconstructionNorm.l1
+        /// LPIPS
+        public var perceptual = 0.0
+        /// The generator's adversarial loss.
+        public var adversarial = 0.0
+        public var generatorLoss = AdversarialLoss.Generator.nonSaturating
+        /// Whether `adversarial` is a factor on 0.8 times VQGAN's adaptive weight.
+        public var adaptive = false
+        /// LeCam's regulariser in the discriminator's loss.
+        public var lecam = 0.01
         public var entropy = 0.1
+        /// Bits of a group whose batch entropy is taken apart from the others'; none for the exact entropy.
+        public var entropyGroupBits: Int?
         public var commitment = 0.25
         public var sourceRecovery = 0.5
+        public var sourceRecoveryLoss = TokenizerLossWeights.RecoveryLoss.categorical
+        /// Whether source recovery also trains the encoder, through the codes.
+        public var sourceRecoveryTrainsEncoder = true
+        /// Global alignment with the teacher.
+        public var alignment = 0.0
+        public var alignmentLoss = AlignmentForm.divergence
+    }
+
+    /// What global alignment asks for (spec 6.3, 6.5).
+    public enum AlignmentForm: String, Sendable, CaseIterable {
+        /// The official code's: KL at temperature 4.
+        case divergence
+        /// The official code's "mse".
+        case cosine
+        /// DINO's, with a centre and two temperatures.
+        case distillation
+    }
+
+    /// The network behind the perceptual loss.
+    public struct Perceptual: Sendable, Equatable {
+        /// Where its weights come from.
+        public var network = NetworkSource.none
+        /// Digest of the network's file; filled in when a run starts.
+        public var sha256: String?
+        /// Channels of its first stage; 64 in VGG16.
+        public var channels = 16
+    }
+
+    /// The discriminator of the adversarial loss (spec 5).
+    public struct Discriminator: Sendable, Equatable {
+        public var channels = 16
+        public var layers = 3
+    }
+
+    /// Global alignment: the teacher, and what it and the encoder see (spec 6).
+    public struct Alignment: Sendable, Equatable {
+        /// Where the teacher's weights come from.
+        public var teacher = NetworkSource.none
+        /// Digest of the teacher's file; filled in when a run starts.
+        public var sha256: String?
+        /// Pixels of a side.
+        public var teacherViewSize = 56
+        public var studentViewSize = 56
+        public var teacherPatchSize = 14
+        public var teacherWidth = 64
+        public var teacherBlocks = 2
+        public var teacherHeads = 4
+        /// Side of the teacher's position table.
+        public var teacherGrid = 4
+        public var studentHead = AlignmentHead.Kind.deep
+        public var viewMerging = ViewMerging.scaled
+    }
+
+    /// Where the weights of a network come from that is not trained.
+    public enum NetworkSource: Sendable, Equatable {
+        /// Not given: the loss that needs it must be off.
+        case none
+        /// Seeded random weights, a pure function of the run's seed.
+        case random
+        /// A file written by `mvq import`.
+        case file(String)
     }
 
     /// How long and in what portions.
@@ -85,13 +170,24 @@ public struct RunConfiguration: Sendable, Equatable {
     /// AdamW (spec 7).
     public struct Optimizer: Sendable, Equatable {
         public var learningRate = 2e-4
+        public var schedule = Schedule.constant
+        /// Steps over which the rate rises from 0.
+        public var warmUpSteps = 0
+        /// Epochs at whose end schedule `steps` multiplies the rate by `dropFactor`.
+        public var dropEpochs: [Int] = []
+        public var dropFactor = 0.1
+        /// The least share of the rate that schedule `cosine` ends with, at `training.steps`.
+        public var minimumShare = 0.0
         public var beta1 = 0.5
         public var beta2 = 0.9
         public var weightDecay = 0.0
-        /// Limit of the gradient's global L2 norm, or none.
+        /// Limit of the gradient's global L2 norm, of tokenizer and discriminator each, or none.
         public var gradientClip: Double?
         /// Decay of the weight average, a step.
         public var emaDecay = 0.99
+
+        /// The course of the learning rate.
+        public enum Schedule: String, Sendable, CaseIterable { case constant, steps, cosine }
     }
 
     /// When checkpoints are written and which are kept. One is always written at the start and at the end.
@@ -106,6 +202,33 @@ public struct RunConfiguration: Sendable, Equatable {
 extension RunConfiguration.Model.Stem: ConfigurationChoice {}
 extension KeptTokenDistribution.Shape: ConfigurationChoice {}
 extension MergeSchedule: ConfigurationChoice {}
+extension RunConfiguration.Merging.Draw: ConfigurationChoice {}
+extension RunConfiguration.Optimizer.Schedule: ConfigurationChoice {}
+extension RunConfiguration.AlignmentForm: ConfigurationChoice {}
+extension TokenizerLossWeights.ReconstructionNorm: ConfigurationChoice {}
+extension TokenizerLossWeights.RecoveryLoss: ConfigurationChoice {}
+extension AdversarialLoss.Generator: ConfigurationChoice {}
+extension AlignmentHead.Kind: ConfigurationChoice {}
+extension ViewMerging: ConfigurationChoice {}
+
+extension RunConfiguration.NetworkSource: ConfigurationScalar {
+    static var expectation: String { "none, random, or a file written by 'mvq import'" }
+    init?(yaml: ConfigurationText) {
+        guard case .scalar(let text) = yaml, !text.isEmpty else { return nil }
+        switch text {
+        case "none": self = .none
+        case "random": self = .random
+        default: self = .file(text)
+        }
+    }
+    var yaml: String {
+        switch self {
+        case .none: "none"
+        case .random: "random"
+        case .file(let path): path
+        }
+    }
+}
 extension Recomputation: ConfigurationChoice {}
 
 extension RunConfiguration {

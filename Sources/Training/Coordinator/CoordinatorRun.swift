@@ -43,13 +43,14 @@ public final class CoordinatorRun: @unchecked Sendable {
     ///
     /// - Throws: one-line errors with their exit codes: data (65), checkpoints (66), lock held (73), disk (74), configuration (78), address (69).
     public init(configuration: RunConfiguration, options: CoordinatorOptions, progress: ProgressLine) throws {
+        let configuration = try configuration.withNetworkDigests()
         self.configuration = configuration
         self.options = options
         folder = try ImageFolder(root: options.data, split: "train")
         let fingerprint = try folder.fingerprint()
         directory = try RunDirectory(options.run)
         plan = TrainingPlan(configuration: configuration, sampleCount: folder.count)
-        task = TokenizerTask(configuration)
+        task = try TokenizerTask(configuration)
         pool = ThreadPool(threads: options.threads)
         optimizer = AdamW(
             beta1: configuration.optimizer.beta1, beta2: configuration.optimizer.beta2,
@@ -62,7 +63,7 @@ public final class CoordinatorRun: @unchecked Sendable {
             beforeStage: { _ in try directory.verifyGeneration() })
         try store.prepare()
         let start = try RunStart(
-            options, directory: directory, store: store, journal: journal, configuration: configuration, layout: task.layout,
+            options, directory: directory, store: store, journal: journal, configuration: configuration, model: task.model,
             fingerprint: fingerprint)
         try directory.storeConfig(configuration.yaml)
         state = start.state
@@ -71,7 +72,7 @@ public final class CoordinatorRun: @unchecked Sendable {
             configuration: configuration, runID: start.runID.description, datasetFingerprint: fingerprint, sampleCount: folder.count,
             numericClass: NumericEnvironment.numericClass, epoch: 0)
         tree = SlotTree(slots: configuration.training.slots)
-        weightBuffers = BufferPool(count: task.layout.count * MemoryLayout<Float>.stride)
+        weightBuffers = BufferPool(count: task.weightsCount * MemoryLayout<Float>.stride)
         report = try RunReport(run: directory, plan: plan, progress: progress, firstStep: start.state.step)
         let report = report
         writer = CheckpointWriter(store: store) { step, result in report.checkpoint(step, result) }
@@ -133,7 +134,7 @@ public final class CoordinatorRun: @unchecked Sendable {
         var fleet = CoordinatorConfiguration(
             runID: runID, generation: UInt64(directory.generation), buildVersion: BuildVersion.current,
             numericClass: facts.numericClass, configuration: configuration.yaml, datasetFingerprint: facts.datasetFingerprint,
-            sampleCount: folder.count, weightsBytes: task.layout.count * MemoryLayout<Float>.stride,
+            sampleCount: folder.count, weightsBytes: task.weightsCount * MemoryLayout<Float>.stride,
             gradientBytes: task.resultCount * MemoryLayout<Float>.stride)
         fleet.minimumWorkers = options.minimumWorkers
         fleet.timing.gatherTimeout = .seconds(options.gatherSeconds)
@@ -157,7 +158,7 @@ public final class CoordinatorRun: @unchecked Sendable {
     private func snapshot() -> Checkpoint {
         var facts = facts
         facts.epoch = plan.epoch(of: state.step)
-        return state.checkpoint(layout: task.layout, facts: facts)
+        return state.checkpoint(model: task.model, facts: facts)
     }
 }
 
@@ -166,7 +167,11 @@ extension CoordinatorRun: CoordinatorDelegate {
         if let published { return published }
         // A copy: the optimizer writes the weights in place while old ones may still be on their way.
         let buffer = weightBuffers.take()
-        state.optimizer.weights.withBytes { buffer.bytes.copyMemory(from: $0) }
+        let vector = Tensor(sharing: buffer.bytes, owner: buffer, [task.weightsCount])
+        vector.slice(from: 0, [task.layout.count]).copyInPlace(from: state.optimizer.weights)
+        vector.slice(from: task.layout.count, [state.statistics.count]).withElements { elements in
+            for (i, value) in state.statistics.values.enumerated() { elements[i] = value }
+        }
         let payload = BulkPayload(buffer)
         published = payload
         return payload
@@ -188,18 +193,25 @@ extension CoordinatorRun: CoordinatorDelegate {
         tree = SlotTree(slots: configuration.training.slots)
         let gradientDigest = sum.withBytes { SHA256.digest(of: $0) }
         let outcome = task.outcome(of: sum, pool: pool)
-        let norm = outcome.gradient.sumOfSquares(pool: pool).squareRoot()
-        guard norm.isFinite else { throw TrainingError.notFinite(step: step, what: "the gradient") }
+        // Each optimizer's gradient is clipped by its own norm.
+        var norms: [String: Double] = [:]
+        let parts = try task.model.optimizers.map { optimizer in
+            let part = outcome.gradient.slice(from: optimizer.range.lowerBound, [optimizer.range.count])
+            let norm = part.sumOfSquares(pool: pool).squareRoot()
+            guard norm.isFinite else { throw TrainingError.notFinite(step: step, what: "the \(optimizer.name)'s gradient") }
+            norms[optimizer.name == "generator" ? "gradient_norm" : "gradient_norm_\(optimizer.name)"] = norm
+            return AdamW.Part(
+                range: optimizer.range, gradientScale: clippingFactor(norm: norm, limit: configuration.optimizer.gradientClip))
+        }
         let stepPlan = plan.stepPlan(step)
         let learningRate = plan.learningRate(step: step)
-        optimizer.update(
-            &state.optimizer, gradient: outcome.gradient, learningRate: learningRate,
-            gradientScale: clippingFactor(norm: norm, limit: configuration.optimizer.gradientClip), pool: pool)
+        optimizer.update(&state.optimizer, gradient: outcome.gradient, learningRate: learningRate, parts: parts, pool: pool)
+        state.statistics = state.statistics.updated(sums: outcome.statisticSums, images: outcome.images)
         state.step = step + 1
         published = nil
         audit = plan.audit(after: step, previous: audit)
         var values = stepPlan.values
-        values["gradient_norm"] = norm
+        values.merge(norms) { $1 }
         for (name, value) in outcome.terms { values[name] = value }
         try journal.commit(
             JournalRecord(

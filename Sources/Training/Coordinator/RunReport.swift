@@ -55,12 +55,21 @@ final class RunReport: Sendable {
         progress.update(
             ProgressState(
                 step: step + 1, totalSteps: total, epoch: plan.epochs(after: step + 1), loss: values["loss"],
-                terms: [
-                    .init("l1", values["reconstruction"] ?? 0),
-                    .init("entropy", (values["entropy_per_sample"] ?? 0) - (values["entropy_batch"] ?? 0)),
-                    .init("commit", values["commitment"] ?? 0), .init("source", values["source_recovery"] ?? 0),
-                ], keptTokens: values["kept_tokens"].map { Int($0) }, imagesPerSecond: rate, workers: workers,
+                terms: terms(of: values), keptTokens: values["kept_tokens"].map { Int($0) }, imagesPerSecond: rate, workers: workers,
                 remainingSeconds: rate.map { left / max($0, 1e-9) }), at: now)
+    }
+
+    /// The losses of the progress line, those that are on.
+    private func terms(of values: [String: Double]) -> [ProgressState.Term] {
+        let norm = plan.configuration.losses.reconstructionNorm.rawValue
+        var terms: [ProgressState.Term] = [.init(norm, values["reconstruction"] ?? 0)]
+        for (label, name) in [("lpips", "perceptual"), ("gan", "generator"), ("disc", "discriminator"), ("align", "alignment")] {
+            if let value = values[name] { terms.append(.init(label, value)) }
+        }
+        return terms + [
+            .init("entropy", (values["entropy_per_sample"] ?? 0) - (values["entropy_batch"] ?? 0)),
+            .init("commit", values["commitment"] ?? 0), .init("source", values["source_recovery"] ?? 0),
+        ]
     }
 
     /// A checkpoint was written, or could not be.

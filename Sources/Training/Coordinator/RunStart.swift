@@ -1,5 +1,6 @@
 import Checkpoints
 import Fleet
+import MergeVQ
 import NeuralNet
 import TensorCore
 
@@ -13,7 +14,7 @@ struct RunStart {
     /// - Throws: `TrainingError`, `CheckpointError`, `FileError`: another configuration or dataset, no valid checkpoint among damaged ones.
     init(
         _ options: CoordinatorOptions, directory: RunDirectory, store: CheckpointStore, journal: RunJournal, configuration: RunConfiguration,
-        layout: ParameterLayout, fingerprint: String
+        model: StageOneModel, fingerprint: String
     ) throws {
         try RunStart.check(configuration, against: directory)
         var notes: [String] = []
@@ -29,7 +30,7 @@ struct RunStart {
             loaded = newest.loaded
         }
         guard let loaded else {
-            state = TrainingState(layout: layout, seed: UInt64(configuration.seed))
+            state = TrainingState(model: model, seed: UInt64(configuration.seed))
             runID = RunStart.newRunID()
             self.notes = notes + ["new run in \(directory.path)"]
             return
@@ -42,7 +43,7 @@ struct RunStart {
         if let yaml = attributes["config"]?.string {
             try RunStart.check(configuration, against: yaml, named: loaded.file, run: directory.path)
         }
-        state = try TrainingState(loaded, layout: layout)
+        state = try TrainingState(loaded, model: model)
         if let stored = attributes["numeric_class"]?.string, stored != NumericEnvironment.numericClass {
             throw TrainingError.otherNumericClass(run: directory.path, stored: stored, here: NumericEnvironment.numericClass)
         }
@@ -67,8 +68,10 @@ struct RunStart {
     private static func newRunID() -> RunID { RunID(high: .random(in: 0...UInt64.max), low: .random(in: 0...UInt64.max)) }
 
     /// Fields that may change between the parts of a run: they move no bit of the steps already done.
-    private static func mayChange(_ key: String) -> Bool {
-        key == "training.steps" || key == "training.recompute" || key.hasPrefix("checkpoints.")
+    private static func mayChange(_ key: String, _ configuration: RunConfiguration) -> Bool {
+        // The cosine ends at the last step.
+        (key == "training.steps" && configuration.optimizer.schedule != .cosine) || key == "training.recompute"
+            || key.hasPrefix("checkpoints.")
     }
 
     /// Refuses a configuration other than the run's own.
@@ -79,7 +82,7 @@ struct RunStart {
 
     private static func check(_ configuration: RunConfiguration, against yaml: String, named file: String, run: String) throws {
         let stored = try RunConfiguration(yaml: yaml, file: file)
-        for (mine, theirs) in zip(configuration.entries, stored.entries) where mine.value != theirs.value && !mayChange(mine.key) {
+        for (mine, theirs) in zip(configuration.entries, stored.entries) where mine.value != theirs.value && !mayChange(mine.key, configuration) {
             throw TrainingError.otherConfiguration(run: run, key: mine.key, stored: theirs.value, given: mine.value)
         }
     }

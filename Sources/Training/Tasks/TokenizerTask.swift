@@ -5,83 +5,126 @@ import TensorCore
 
 /// Training the tokenizer, as the fleet sees it: (weights, slot) → gradient sum.
 ///
-/// A slot's result is one vector: the gradient of the loss summed over the slot's images, then the number of images, then every loss term
-/// summed over the images. All of it goes through the same tree of sums, so the metrics are as reproducible as the weights.
+/// What goes to workers is one vector: all weights, then the statistics that stage 1 remembers. A slot's result is one vector too: the gradient of
+/// the loss summed over the slot's images, then the number of images, then every loss term and the sums for the statistics, summed over the
+/// images. All of it goes through the same tree of sums, so metrics and statistics are as reproducible as the weights.
 public struct TokenizerTask: Sendable {
     public let configuration: RunConfiguration
-    public let tokenizer: Tokenizer
-    public let layout: ParameterLayout
-    /// From a decoded image to the model's input.
-    package let transform: ImageTransform
-    private let lossWeights: TokenizerLossWeights
+    public let model: StageOneModel
+    /// What becomes of a decoded image: the reconstruction's view, and with alignment those of student and teacher.
+    package let transforms: [ImageTransform]
+    private let frozen: FrozenWeights
+    private let statistics: StageOneStatistics
 
-    public init(_ configuration: RunConfiguration) {
+    /// - Throws: if a network that a loss needs cannot be read (`FrozenWeights`).
+    public init(_ configuration: RunConfiguration) throws {
         self.configuration = configuration
-        (tokenizer, layout) = Tokenizer.build(configuration.tokenizer)
-        transform = ImageTransform(
-            size: configuration.model.imageSize, purpose: .training, seed: UInt64(configuration.seed))
-        lossWeights = configuration.lossWeights
+        model = StageOneModel(configuration.stageOne)
+        frozen = try FrozenWeights(configuration, model: model)
+        statistics = model.initialStatistics
+        let seed = UInt64(configuration.seed)
+        var transforms = [ImageTransform(size: configuration.model.imageSize, purpose: .training, seed: seed)]
+        if model.teacher != nil {
+            let alignment = configuration.alignment
+            transforms += [
+                ImageTransform(size: alignment.studentViewSize, purpose: .training, view: .student, seed: seed),
+                ImageTransform(size: alignment.teacherViewSize, purpose: .training, view: .teacher, seed: seed),
+            ]
+        }
+        self.transforms = transforms
     }
 
+    public var tokenizer: Tokenizer { model.tokenizer }
+    /// Of all trained weights.
+    public var layout: ParameterLayout { model.layout }
+    /// Floats that workers get: weights and statistics.
+    public var weightsCount: Int { layout.count + statistics.count }
     /// Floats in a slot's result.
-    public var resultCount: Int { layout.count + 1 + Tokenizer.termNames.count }
+    public var resultCount: Int { sumsOffset + statistics.sumCount }
+
+    private var termsOffset: Int { layout.count + 1 }
+    private var sumsOffset: Int { termsOffset + model.termNames.count }
 
     /// Adds up one slot: decodes its images, runs the model forward and back. `result [resultCount]` is overwritten; all zeros for no images.
     ///
     /// - Parameters:
+    ///   - weights: `[weightsCount]`
     ///   - images: the encoded images with their sample ids.
     ///   - kept: how many tokens to keep.
-    /// - Throws: `ImageError` for an image that cannot be decoded.
+    /// - Throws: `ImageError` for an image that cannot be decoded, `TrainingError.notFinite` for a loss that is not a finite number.
     public func computeSlot(
         weights: Tensor, images: [(sample: Int, name: String, bytes: [UInt8])], step: Int, kept: Int, into result: Tensor, pool: ThreadPool
     ) throws {
-        computeSlot(weights: weights, images: try decode(images, step: step), kept: kept, into: result, pool: pool)
+        let views = try decode(images, step: step)
+        try computeSlot(weights: weights, views: views, samples: images.map(\.sample), step: step, kept: kept, into: result, pool: pool)
     }
 
-    /// Adds up one slot of decoded images, `[B, H, W, 3]` in [−1, 1]. `result [resultCount]` is overwritten; all zeros for no images.
-    /// - Parameter kept: how many tokens to keep.
-    public func computeSlot(weights: Tensor, images: Tensor, kept: Int, into result: Tensor, pool: ThreadPool) {
+    /// Adds up one slot of decoded images. `result [resultCount]` is overwritten; all zeros for no images.
+    ///
+    /// - Parameters:
+    ///   - views: by `transforms`, `[B, size, size, 3]` each.
+    ///   - samples: the images' ids, for complaints.
+    /// - Throws: `TrainingError.notFinite` for a loss that is not a finite number.
+    package func computeSlot(
+        weights: Tensor, views: [Tensor], samples: [Int], step: Int, kept: Int, into result: Tensor, pool: ThreadPool
+    ) throws {
         precondition(result.count == resultCount, "result of shape \(result.shape) for \(resultCount) floats")
+        precondition(weights.count == weightsCount, "weights of shape \(weights.shape) for \(weightsCount) floats")
         result.fillInPlace(0)
-        guard images.count > 0 else { return }
-        let graph = Graph(
-            weights: weights, gradients: result.slice(from: 0, [layout.count]), recomputation: configuration.training.recompute, pool: pool)
-        let pass = tokenizer(graph.constant(images), kept: kept)
-        let loss = tokenizer.loss(of: pass, images: images, weights: lossWeights)
-        let count = Float(images.shape[0])
-        graph.backward(from: loss.total, seed: Tensor([count], [1]))
+        guard views[0].count > 0 else { return }
+        let values = statistics.with(values: weights.slice(from: layout.count, [statistics.count]).elements)
+        var alignment: (views: Tensor, features: Tensor)?
+        if let teacher = model.teacher, let teacherWeights = frozen.teacher {
+            alignment = (views[1], teacher.network(views[2], weights: teacherWeights, pool: pool))
+        }
+        let pass = model.addGradient(
+            of: StageOneBatch(images: views[0], alignment: alignment), weights: weights.slice(from: 0, [layout.count]), statistics: values,
+            perceptualWeights: frozen.perceptual, kept: kept, into: result.slice(from: 0, [layout.count]),
+            recomputation: configuration.training.recompute, pool: pool)
+        for (name, term) in zip(model.termNames, pass.terms) where !term.isFinite {
+            throw TrainingError.lossNotFinite(step: step, term: name, samples: samples)
+        }
+        let count = Float(views[0].shape[0])
         result.withElements { elements in
             elements[layout.count] = count
-            for (i, term) in loss.terms.enumerated() { elements[layout.count + 1 + i] = term * count }
+            for (i, term) in pass.terms.enumerated() { elements[termsOffset + i] = term * count }
+            for (i, sum) in pass.statisticSums.enumerated() { elements[sumsOffset + i] = sum }
         }
     }
 
-    /// Decodes and transforms images to `[B, H, W, 3]` in [−1, 1], one after the other; the error is that of the first bad image.
-    private func decode(_ images: [(sample: Int, name: String, bytes: [UInt8])], step: Int) throws -> Tensor {
-        let batch = Tensor(uninitialised: [images.count, transform.size, transform.size, 3])
-        let decoder = SampleDecoder(transform)
+    /// Decodes and transforms images to views `[B, size, size, 3]`, one image after the other; the error is that of the first bad image.
+    private func decode(_ images: [(sample: Int, name: String, bytes: [UInt8])], step: Int) throws -> [Tensor] {
+        let views = transforms.map { Tensor(uninitialised: [images.count, $0.size, $0.size, 3]) }
+        let decoder = SampleDecoder(transforms)
         for (i, image) in images.enumerated() {
-            try batch.slice(from: i * transform.elementCount, [transform.elementCount]).withElements {
-                try decoder(image.bytes, file: image.name, step: step, sample: image.sample, into: $0)
-            }
+            try decoder(
+                image.bytes, file: image.name, step: step, sample: image.sample,
+                into: zip(transforms, views).map { UnsafeMutableBufferPointer(start: $1.pointer + i * $0.elementCount, count: $0.elementCount) })
         }
-        return batch
+        return views
     }
 
-    /// What a step's summed result says: mean gradient (a view, divided in place), image count, and mean loss terms by name.
+    /// What a step's summed result says.
     public struct Outcome {
+        /// Of the mean loss; a view, divided in place.
         public let gradient: Tensor
         public let images: Int
+        /// Mean loss terms by name.
         public let terms: [(name: String, value: Double)]
+        /// For `StageOneStatistics`.
+        public let statisticSums: [Float]
     }
 
     /// Divides a step's summed result by its number of images, in place.
     public func outcome(of sum: Tensor, pool: ThreadPool) -> Outcome {
-        let (count, totals) = sum.withElements { ($0[layout.count], Array($0[(layout.count + 1)...].prefix(Tokenizer.termNames.count))) }
+        let names = model.termNames
+        let (count, totals, sums) = sum.withElements {
+            ($0[layout.count], Array($0[termsOffset..<sumsOffset]), Array($0[sumsOffset..<resultCount]))
+        }
         let gradient = sum.slice(from: 0, [layout.count])
         gradient.scaleInPlace(by: 1 / max(count, 1), pool: pool)
         return Outcome(
-            gradient: gradient, images: Int(exactly: count) ?? 0,
-            terms: zip(Tokenizer.termNames, totals).map { ($0, Double($1 / max(count, 1))) })
+            gradient: gradient, images: Int(exactly: count) ?? 0, terms: zip(names, totals).map { ($0, Double($1 / max(count, 1))) },
+            statisticSums: sums)
     }
 }

@@ -23,10 +23,10 @@ final class BlockImages: Sendable {
     private let lease = Mutex<Lease?>(nil)
 
     /// - Parameter threads: threads that compute; when they wait for images, as many decode.
-    init(_ store: SampleStore, plan: TrainingPlan, transform: ImageTransform, threads: Int) {
+    init(_ store: SampleStore, plan: TrainingPlan, transforms: [ImageTransform], threads: Int) {
         self.store = store
         self.plan = plan
-        prefetch = SlotPrefetch(transform, threads: min(threads, Self.mostThreads), encoded: { [store] in try store.encoded($0) })
+        prefetch = SlotPrefetch(transforms, threads: min(threads, Self.mostThreads), encoded: { [store] in try store.encoded($0) })
     }
 
     /// Takes note of the next block, and begins to decode it unless images are missing. The block before is done with.

@@ -16,15 +16,15 @@ package final class SlotPrefetch: Sendable {
     private let threads: [pthread_t]
 
     /// - Parameters:
-    ///   - transform: what becomes of a decoded image.
+    ///   - transforms: what becomes of a decoded image, view by view.
     ///   - threads: threads that decode; with none, nothing is decoded but by `decodeNext`.
     ///   - depth: how many slots that nobody has taken yet may be decoded or in work.
     ///   - encoded: gives a sample's bytes, called on any of the threads; nil for a sample that is no longer wanted.
     package init(
-        _ transform: ImageTransform, threads: Int, depth: Int = 2, encoded: @escaping @Sendable (Int) throws -> EncodedSample?
+        _ transforms: [ImageTransform], threads: Int, depth: Int = 2, encoded: @escaping @Sendable (Int) throws -> EncodedSample?
     ) {
         precondition(threads >= 0 && depth >= 1, "a prefetch with \(threads) threads, \(depth) slots deep")
-        let crew = Crew(transform: transform, depth: depth, encoded: encoded)
+        let crew = Crew(transforms: transforms, depth: depth, encoded: encoded)
         self.crew = crew
         self.threads = (0..<threads).map { _ in
             var thread = pthread_t()
@@ -55,13 +55,20 @@ package final class SlotPrefetch: Sendable {
     package func decodeNext() -> Bool {
         crew.condition.lock()
         defer { crew.condition.unlock() }
-        return crew.decodeNext(with: SampleDecoder(crew.transform))
+        return crew.decodeNext(with: SampleDecoder(crew.transforms))
     }
 }
 
 /// The images of a block's slots, in order. Taken by one thread.
 // Sendable: everything that changes is guarded by the crew's condition.
 package final class SlotFeed: @unchecked Sendable {
+    /// A slot's images.
+    package struct Views {
+        package let samples: [Int]
+        /// By transform, `[B, size, size, 3]`.
+        package let images: [Tensor]
+    }
+
     fileprivate let step: Int
     private let crew: Crew
     /// Those that were not taken yet.
@@ -74,10 +81,10 @@ package final class SlotFeed: @unchecked Sendable {
         self.slots = slots.map(Slot.init)
     }
 
-    /// The images of the next slot, `[B, size, size, 3]` in [−1, 1]; waits until they are decoded.
+    /// The next slot: its images by view, `[B, size, size, 3]` each; waits until they are decoded.
     /// - Returns: nil when the block is no longer wanted, or when all slots were taken.
     /// - Throws: the error of the slot's first bad image.
-    package func next() throws -> Tensor? {
+    package func next() throws -> Views? {
         crew.condition.lock()
         defer { crew.condition.unlock() }
         guard let slot = slots.first else { return nil }
@@ -85,7 +92,7 @@ package final class SlotFeed: @unchecked Sendable {
         guard !isDropped else { return nil }
         slots.removeFirst()
         crew.condition.broadcast()
-        return try slot.images(size: crew.transform.size)
+        return try slot.views(crew.transforms)
     }
 
     /// Forgets all slots: no more is decoded, `next` returns nil.
@@ -102,9 +109,9 @@ package final class SlotFeed: @unchecked Sendable {
     }
 
     /// The next image to decode, if there is one that is not too far ahead. The lock is held.
-    fileprivate func job(depth: Int, size: Int) -> Slot.Job? {
+    fileprivate func job(depth: Int, transforms: [ImageTransform]) -> Slot.Job? {
         for slot in slots.prefix(depth) {
-            if let job = slot.job(size: size) { return job }
+            if let job = slot.job(transforms) { return job }
         }
         return nil
     }
@@ -118,20 +125,20 @@ private final class Slot {
         case failed(any Error)
     }
 
-    /// One image to decode, and where its floats belong.
+    /// One image to decode, and where the floats of its views belong.
     struct Job {
         let slot: Slot
         let position: Int
         let sample: Int
-        let target: Tensor
+        let targets: [Tensor]
     }
 
     private let samples: [Int]
     private var begun = 0
     private var outcomes: [Outcome?]
     private var unfinished: Int
-    /// `[B, size, size, 3]`, from the first job on.
-    private var batch: Tensor?
+    /// By view `[B, size, size, 3]`, from the first job on.
+    private var batches: [Tensor]?
 
     init(_ samples: [Int]) {
         self.samples = samples
@@ -141,13 +148,17 @@ private final class Slot {
 
     var isDone: Bool { unfinished == 0 }
 
-    func job(size: Int) -> Job? {
+    func job(_ transforms: [ImageTransform]) -> Job? {
         guard begun < samples.count else { return nil }
-        let batch = batch ?? Tensor(uninitialised: [samples.count, size, size, 3])
-        self.batch = batch
+        let batches = batches ?? empty(transforms)
+        self.batches = batches
         defer { begun += 1 }
-        let count = size * size * 3
-        return Job(slot: self, position: begun, sample: samples[begun], target: batch.slice(from: begun * count, [count]))
+        let targets = zip(transforms, batches).map { $1.slice(from: begun * $0.elementCount, [$0.elementCount]) }
+        return Job(slot: self, position: begun, sample: samples[begun], targets: targets)
+    }
+
+    private func empty(_ transforms: [ImageTransform]) -> [Tensor] {
+        transforms.map { Tensor(uninitialised: [samples.count, $0.size, $0.size, 3]) }
     }
 
     func finish(_ job: Job, _ outcome: Outcome) {
@@ -156,7 +167,7 @@ private final class Slot {
     }
 
     /// What came of it: decided by the first image that is not well, whichever was met first.
-    func images(size: Int) throws -> Tensor? {
+    func views(_ transforms: [ImageTransform]) throws -> SlotFeed.Views? {
         for case let outcome? in outcomes {
             switch outcome {
             case .decoded: continue
@@ -164,7 +175,7 @@ private final class Slot {
             case .failed(let error): throw error
             }
         }
-        return batch ?? Tensor(uninitialised: [0, size, size, 3])
+        return SlotFeed.Views(samples: samples, images: batches ?? empty(transforms))
     }
 }
 
@@ -172,14 +183,14 @@ private final class Slot {
 // Sendable: `feed` and `isStopping` are guarded by `condition`, the rest never changes.
 private final class Crew: @unchecked Sendable {
     let condition = NSCondition()
-    let transform: ImageTransform
+    let transforms: [ImageTransform]
     private let depth: Int
     private let encoded: @Sendable (Int) throws -> EncodedSample?
     private var feed: SlotFeed?
     private var isStopping = false
 
-    init(transform: ImageTransform, depth: Int, encoded: @escaping @Sendable (Int) throws -> EncodedSample?) {
-        self.transform = transform
+    init(transforms: [ImageTransform], depth: Int, encoded: @escaping @Sendable (Int) throws -> EncodedSample?) {
+        self.transforms = transforms
         self.depth = depth
         self.encoded = encoded
     }
@@ -202,7 +213,7 @@ private final class Crew: @unchecked Sendable {
 
     /// A thread's life.
     func work() {
-        let decoder = SampleDecoder(transform)
+        let decoder = SampleDecoder(transforms)
         condition.lock()
         while !isStopping {
             if !decodeNext(with: decoder) { condition.wait() }
@@ -212,7 +223,7 @@ private final class Crew: @unchecked Sendable {
 
     /// Decodes one image, if there is one to decode. The lock is held, but not while decoding.
     func decodeNext(with decoder: SampleDecoder) -> Bool {
-        guard let feed, let job = feed.job(depth: depth, size: transform.size) else { return false }
+        guard let feed, let job = feed.job(depth: depth, transforms: transforms) else { return false }
         condition.unlock()
         let outcome = decode(job, step: feed.step, with: decoder)
         condition.lock()
@@ -224,7 +235,9 @@ private final class Crew: @unchecked Sendable {
     private func decode(_ job: Slot.Job, step: Int, with decoder: SampleDecoder) -> Slot.Outcome {
         do {
             guard let (name, bytes) = try encoded(job.sample) else { return .unwanted }
-            try job.target.withElements { try decoder(bytes, file: name, step: step, sample: job.sample, into: $0) }
+            try decoder(
+                bytes, file: name, step: step, sample: job.sample,
+                into: job.targets.map { UnsafeMutableBufferPointer(start: $0.pointer, count: $0.count) })
             return .decoded
         } catch {
             return .failed(error)

@@ -37,15 +37,15 @@ public final class WorkerRun: WorkerDelegate {
 
     public func join(_ welcome: Welcome) throws {
         let configuration = try RunConfiguration(yaml: welcome.configuration, file: "the coordinator's configuration")
-        let task = TokenizerTask(configuration)
+        let task = try TokenizerTask(configuration)
         let float = MemoryLayout<Float>.stride
-        guard welcome.weightsBytes == task.layout.count * float, welcome.gradientBytes == task.resultCount * float else {
+        guard welcome.weightsBytes == task.weightsCount * float, welcome.gradientBytes == task.resultCount * float else {
             throw TrainingError.planMismatch(
-                "model of \(task.layout.count * float) and \(welcome.weightsBytes) bytes")
+                "model of \(task.weightsCount * float) and \(welcome.weightsBytes) bytes")
         }
         samples.removeAll()
         let plan = TrainingPlan(configuration: configuration, sampleCount: welcome.sampleCount)
-        let images = BlockImages(samples, plan: plan, transform: task.transform, threads: pool.threads)
+        let images = BlockImages(samples, plan: plan, transforms: task.transforms, threads: pool.threads)
         joined.withLock { $0 = Joined(task: task, plan: plan, images: images) }
         buffers.withLock { $0 = BufferPool(count: welcome.gradientBytes) }
         log("joined run \(welcome.runID) (generation \(welcome.generation)): \(task.layout.count) parameters", false)
@@ -66,7 +66,7 @@ public final class WorkerRun: WorkerDelegate {
 
     public func compute(step: Int, block: SlotBlock, weights: BulkBuffer, slotDone: () -> Bool) throws -> BlockGradient? {
         let run = run()
-        let vector = Tensor(sharing: weights.bytes, owner: weights, [run.task.layout.count])
+        let vector = Tensor(sharing: weights.bytes, owner: weights, [run.task.weightsCount])
         guard let buffer = buffers.withLock({ $0?.take() }) else { preconditionFailure("work came before the welcome") }
         let result = Tensor(sharing: buffer.bytes, owner: buffer, [run.task.resultCount])
         let start = Instant.current
@@ -78,10 +78,11 @@ public final class WorkerRun: WorkerDelegate {
         func sum(_ block: SlotBlock, into result: Tensor) throws -> Bool {
             guard let (left, right) = block.children else {
                 let call = Instant.current
-                guard let images = try feed.next() else { return false }
+                guard let views = try feed.next() else { return false }
                 waited += call.duration(to: .current)
-                run.task.computeSlot(
-                    weights: vector, images: images, kept: run.plan.keptTokens(step: step), into: result, pool: pool)
+                try run.task.computeSlot(
+                    weights: vector, views: views.images, samples: views.samples, step: step, kept: run.plan.keptTokens(step: step),
+                    into: result, pool: pool)
                 return slotDone()
             }
             guard try sum(left, into: result) else { return false }

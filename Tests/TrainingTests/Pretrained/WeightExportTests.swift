@@ -8,7 +8,9 @@ import Training
 
 /// Exported weights come back bit for bit, whatever their bits.
 @Suite struct WeightExportTests {
-    private let task = TokenizerTask(SmallModel.configuration)
+    private let task: TokenizerTask
+
+    init() throws { task = try TokenizerTask(SmallModel.configuration) }
 
     /// A checkpoint whose weights and averages are any bit patterns.
     private func writeCheckpoint(to path: String) throws -> Checkpoint {
@@ -16,12 +18,12 @@ import Training
             let random = Philox(seed: 21, domain: key)
             return Tensor((0..<task.layout.count).map { Float(bitPattern: UInt32(truncatingIfNeeded: random.bits(draw: $0))) }, [task.layout.count])
         }
-        var state = TrainingState(layout: task.layout, seed: 1)
+        var state = TrainingState(model: task.model, seed: 1)
         state.optimizer = AdamW.State(
             weights: patterns("weights"), firstMoment: patterns("first"), secondMoment: patterns("second"), ema: patterns("ema"), step: 9)
         state.step = 11
         let checkpoint = state.checkpoint(
-            layout: task.layout,
+            model: task.model,
             facts: TrainingState.Facts(
                 configuration: task.configuration, runID: "run", datasetFingerprint: "data", sampleCount: 3, numericClass: "class", epoch: 1))
         try checkpoint.write(to: path)

@@ -43,7 +43,7 @@ extension ProcessTests {
             for group in ["model", "ema", "optimizer", "generator", "first_moment", "second_moment", "state"] {
                 #expect(output.contains("GROUP \"\(group)\""))
             }
-            let layout = TokenizerTask(try run.configuration).layout
+            let layout = try TokenizerTask(run.configuration).layout
             let names = output.components(separatedBy: "DATASET \"").dropFirst().compactMap {
                 $0.split(separator: "\"").first.map(String.init)
             }
@@ -82,7 +82,8 @@ extension ProcessTests {
                 #expect(json["step"] as? Int == 20 && json["integrity"] as? String == "verified")
                 #expect(state["weights_digest"] as? String == (try run.journal().last?.weightsDigest))
                 #expect(state["sample_count"] as? Int == 160 && state["epoch"] as? Int == 2)
-                #expect((json["tensors"] as? [Any])?.count == 4 * TokenizerTask(try run.configuration).layout.parameters.count)
+                let parameters = try TokenizerTask(run.configuration).layout.parameters.count
+                #expect((json["tensors"] as? [Any])?.count == 4 * parameters)
             }
         }
     }

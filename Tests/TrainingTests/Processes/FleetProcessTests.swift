@@ -45,7 +45,7 @@ extension ProcessTests {
                 try fleet.start(environment: environment)
                 try fleet.expectToFinish([try fleet.worker(hasData: false, environment: environment)])
                 let configuration = try fleet.run.configuration
-                let task = TokenizerTask(configuration)
+                let task = try TokenizerTask(configuration)
                 let folder = try ImageFolder(root: fleet.run.data)
                 let plan = TrainingPlan(configuration: configuration, sampleCount: folder.count)
                 let pool = ThreadPool(threads: 2)

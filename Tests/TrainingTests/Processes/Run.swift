@@ -64,7 +64,7 @@ struct Run {
 
     /// The digest of the weights in a checkpoint, recomputed from its tensors.
     func weightsDigest(ofCheckpoint step: Int) throws -> String {
-        try TrainingState(try store.load(step: step), layout: TokenizerTask(try configuration).layout).weightsDigest
+        try TrainingState(try store.load(step: step), model: TokenizerTask(try configuration).model).weightsDigest
     }
 
     /// Digests of everything that must not be lost: journal and checkpoints.
