@@ -20,6 +20,8 @@ import Training
         Preset(name: "tokenizer-g", encoder: 62_333_714, decoder: 82_847_171, recovery: 7_352_064 + 768 * 384, candidates: [225, 256, 289, 324, 361, 400, 441, 484, 529]),
         Preset(name: "tokenizer-gr", encoder: 62_666_578, decoder: 83_367_235, recovery: 7_352_064, candidates: [121, 144, 169, 196, 225, 256]),
         Preset(name: "tokenizer-r", encoder: 85_681_170, decoder: 83_367_235, recovery: 7_352_064, candidates: [36, 49, 64, 81, 100]),
+        Preset(name: "tokenizer-g-tiny", encoder: 1_151_114, decoder: 2_450_739, recovery: 109_056, candidates: [9, 16, 25, 36]),
+        Preset(name: "tokenizer-r-tiny", encoder: 820_746, decoder: 2_450_739, recovery: 109_056, candidates: [9, 16, 25, 36]),
         Preset(name: "tokenizer-gr-tiny", encoder: 1_151_114, decoder: 2_450_739, recovery: 109_056, candidates: [25, 36, 49, 64]),
     ]
 
