@@ -21,9 +21,32 @@ public struct TrainingState {
 
     /// A new run's state.
     public init(model: StageOneModel, seed: UInt64) {
-        optimizer = AdamW.State(weights: model.layout.initialWeights(seed: seed))
+        self.init(model: model, weights: model.layout.initialWeights(seed: seed))
+    }
+
+    private init(model: StageOneModel, weights: Tensor) {
+        optimizer = AdamW.State(weights: weights)
         statistics = model.initialStatistics
         step = 0
+    }
+
+    /// A new run's state, its encoder started from a larger transformer if the configuration names one.
+    ///
+    /// - Throws: `PretrainedError` if the transformer's file cannot be read, `TrainingError.unsuitableStart` if it is too small.
+    public init(model: StageOneModel, configuration: RunConfiguration) throws {
+        let weights = model.layout.initialWeights(seed: UInt64(configuration.seed))
+        if let file = configuration.model.encoderStart {
+            let network = try FrozenNetwork(file: file, kind: .dinov2)
+            let contents = network.contents
+            let values = try network.values(of: contents)
+            let tensors = Dictionary(uniqueKeysWithValues: contents.map { ($0.name, Tensor(values[$0.name] ?? [], Shape($0.shape))) })
+            do {
+                try WeightSelection.apply(WeightSelection.timmNames(tensors), to: weights, layout: model.layout)
+            } catch {
+                throw TrainingError.unsuitableStart(file: file, reason: "\(error)")
+            }
+        }
+        self.init(model: model, weights: weights)
     }
 
     /// Facts about the run that go into every checkpoint.

@@ -1,5 +1,6 @@
 import Checkpoints
 import Fleet
+import MergeVQ
 import NeuralNet
 import TensorCore
 import Testing
@@ -104,6 +105,34 @@ import Training
                 } catch {
                     #expect("\(error)".contains(expected) && (error as? any ExitCoded)?.exitCode == 66, "\(error)")
                 }
+            }
+        }
+    }
+
+    /// Weights come from the named file, by the selection rule; the rest of the model starts as without it.
+    @Test func theEncoderStartsFromALargerTransformer() throws {
+        try withTemporaryFolder { folder in
+            let names = DINOv2Names(.small)
+            try ForeignFile.write(names.expected, to: "\(folder)/in.safetensors")
+            _ = try WeightImport(["\(folder)/in.safetensors"], kind: .dinov2).write(to: "\(folder)/dinov2.h5")
+            var configuration = SmallModel.configuration
+            configuration.model.encoderStart = "\(folder)/dinov2.h5"
+            let state = try TrainingState(model: task.model, configuration: configuration)
+            let plain = try TrainingState(model: task.model, configuration: SmallModel.configuration)
+            let parameter = try #require(task.layout.parameter(named: "encoder.attn.blocks.1.mlp.fc2.bias"))
+            let source = ForeignFile.values("encoder.layer.1.mlp.fc2.bias", [384])
+            let expected = WeightSelection.indices(of: 384, count: parameter.count).map { source[$0] }
+            #expect(ForeignFile.bits(parameter.official(from: state.optimizer.weights)) == ForeignFile.bits(expected))
+            #expect(ForeignFile.bits(parameter.official(from: state.optimizer.ema)) == ForeignFile.bits(expected))
+            let other = try #require(task.layout.parameter(named: "decoder.conv_in.weight"))
+            #expect(other.official(from: state.optimizer.weights) == other.official(from: plain.optimizer.weights))
+            configuration.model.attentionBlocks = 13
+            let deeper = StageOneModel(configuration.stageOne)
+            #expect {
+                try TrainingState(model: deeper, configuration: configuration)
+            } throws: { error in
+                "\(error)".hasPrefix("\(folder)/dinov2.h5: model.encoder_start") && "\(error)".contains("blocks.12.")
+                    && (error as? any ExitCoded)?.exitCode == 78
             }
         }
     }

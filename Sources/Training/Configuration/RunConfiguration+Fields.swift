@@ -52,6 +52,7 @@ extension RunConfiguration.Model {
         let channels = channels
         try fields.field("groups", &groups, must: "a divisor of \(channels) channels") { $0 >= 1 && channels % $0 == 0 }
         try fields.field("layer_scale", &layerScale, must: "more than 0") { $0 > 0 }
+        try fields.field("encoder_start", &encoderStart)
         try fields.section("source_recovery") { try sourceRecovery.visit($0) }
     }
 }

@@ -45,6 +45,8 @@ public struct RunConfiguration: Sendable, Equatable {
         public var groups = 8
         /// Start of the LayerScale gains.
         public var layerScale = 0.1
+        /// File of a larger transformer whose weights the encoder's blocks start from, by weight selection (spec 7); none for random ones.
+        public var encoderStart: String?
         public var sourceRecovery = SourceRecovery()
     }
 

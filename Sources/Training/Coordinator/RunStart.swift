@@ -30,7 +30,7 @@ struct RunStart {
             loaded = newest.loaded
         }
         guard let loaded else {
-            state = TrainingState(model: model, seed: UInt64(configuration.seed))
+            state = try TrainingState(model: model, configuration: configuration)
             runID = RunStart.newRunID()
             self.notes = notes + ["new run in \(directory.path)"]
             return
