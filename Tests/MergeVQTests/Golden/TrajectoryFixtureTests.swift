@@ -61,7 +61,10 @@ struct TrajectoryFixtureTests {
             for (index, column) in columns.enumerated() {
                 let position = step * columns.count + index
                 let (want, value) = (golden[position], try #require(got[column], "no term for \(column)"))
-                let base: Float = step == 0 ? 1e-5 : step <= 3 ? 1e-4 : 1e-3
+                // From the second step on the weights carry round-off of 1e-5 (Adam makes full-size updates of gradients that are zero but for
+                // rounding, spec 11.29), and some of 10⁵ leaky ReLUs lie that close to their kink: gradient norms of the discriminator differ by
+                // 5e-4 between two BLAS threadings of this very program, whose logits agree to 1e-5.
+                let base: Float = step == 0 ? 1e-5 : step <= 3 && !column.hasPrefix("grad_norm") ? 1e-4 : 1e-3
                 let allowed = base * max(1, abs(want)) + 10 * deviations[position]
                 #expect(abs(value - want) <= allowed, "\(fixture.testDescription) step \(step) \(column): \(value), golden \(want), allowed ±\(allowed)")
             }
