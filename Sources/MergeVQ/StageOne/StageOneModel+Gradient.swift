@@ -34,7 +34,8 @@ extension StageOneModel {
     /// - Parameters:
     ///   - weights: `[layout.count]`
     ///   - statistics: before the step.
-    ///   - perceptualWeights: of `perceptual`, if there is one.
+    ///   - perceptualWeights: of `perceptual`, `[perceptual.layout.count]`, if there is one.
+    ///   - kept: how many tokens to keep of every image.
     ///   - gradients: `[layout.count]`, added to.
     public func addGradient(
         of batch: StageOneBatch, weights: Tensor, statistics: StageOneStatistics, perceptualWeights: Tensor?, kept: Int,

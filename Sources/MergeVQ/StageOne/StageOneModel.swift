@@ -24,6 +24,8 @@ public struct StageOneModel: Sendable {
         init(_ built: (Network, ParameterLayout)) { (network, layout) = built }
     }
 
+    /// Registers `encoder.…`, `decoder.…`, `source_recovery.…` and, with adversarial loss, `disc.…`. The encoder's alignment head must be as wide as
+    /// the teacher.
     public init(_ configuration: StageOneConfiguration) {
         self.configuration = configuration
         let losses = configuration.losses

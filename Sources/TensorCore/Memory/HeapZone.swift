@@ -65,6 +65,7 @@ package struct HeapZone {
         let target = (end + HeapZone.page - 1) / HeapZone.page * HeapZone.page
         let status = target <= reserved
             ? mprotect(UnsafeMutableRawPointer(bitPattern: base + held), target - held, PROT_READ | PROT_WRITE) : -1
+        // Not a precondition: its message would not be printed in an optimised build, and there is nobody to hand an error to.
         if status != 0 { fatalError("out of memory: \(end) bytes for tensors") }
         held = target
         growths += 1
