@@ -10,31 +10,35 @@ extension CheckpointStore {
     }
 
     /// Loads and verifies the checkpoint of a step; its manifest must be there. Throws `CheckpointError` or `FileError`.
-    public func load(step: Int) throws -> LoadedCheckpoint {
+    ///
+    /// - Parameter keeping: tells of a path whether its array is wanted; the whole file is verified all the same.
+    public func load(step: Int, keeping keep: (String) -> Bool = { _ in true }) throws -> LoadedCheckpoint {
         let file = path(of: step)
         guard FileSystem.exists(file) else { throw CheckpointError.notFound(file: file) }
         guard FileSystem.exists(CheckpointManifest.path(of: file)) else { throw CheckpointError.missingManifest(file: file) }
-        return try Self.load(path: file)
+        return try Self.load(path: file, keeping: keep)
     }
 
     /// Loads and verifies one file (or link). Without a manifest beside it, only the digests inside the file are checked and
     /// the result says `.absent`: show its warning. Throws `CheckpointError` or `FileError`.
-    public static func load(path: String) throws -> LoadedCheckpoint {
+    ///
+    /// - Parameter keeping: tells of a path whether its array is wanted; the whole file is verified all the same.
+    public static func load(path: String, keeping keep: (String) -> Bool = { _ in true }) throws -> LoadedCheckpoint {
         let file = resolve(path)
         guard FileSystem.exists(file) else { throw CheckpointError.notFound(file: path) }
         var arrays: [CheckpointArray] = []
-        let (state, manifest) = try verify(file) { arrays.append($0) }
+        let (state, manifest) = try verify(file) { if keep($0.path) { arrays.append($0) } }
         let checkpoint = Checkpoint(step: state.step, attributes: state.attributes, arrays: arrays)
         return LoadedCheckpoint(checkpoint: checkpoint, file: file, manifest: manifest)
     }
 
     /// The newest checkpoint that loads, and the damaged ones that were passed over.
     /// Throws `CheckpointError.noneValid` (exit code 66) when there are checkpoints but none loads.
-    public func newestValid() throws -> Newest {
+    public func newestValid(keeping keep: (String) -> Bool = { _ in true }) throws -> Newest {
         var skipped: [(file: String, error: any Error)] = []
         for step in try steps().reversed() {
             do {
-                return Newest(loaded: try load(step: step), skipped: skipped)
+                return Newest(loaded: try load(step: step, keeping: keep), skipped: skipped)
             } catch {
                 skipped.append((path(of: step), error))
             }

@@ -51,7 +51,7 @@ extension CheckpointStore {
             try FileSystem.synchroniseFolder(of: file)
 
             try enter(.latest)
-            try link(latest: FileSystem.name(of: file))
+            try link("latest", to: checkpoint.step)
             try enter(.retention)
             let removed = try removeOld(published: checkpoint.step)
             return PublishedCheckpoint(step: checkpoint.step, file: file, bytes: bytes, sha256: digest, removed: removed)
@@ -63,11 +63,12 @@ extension CheckpointStore {
         }
     }
 
-    /// Steps that retention keeps once `published` is the newest: the last `keepLast` up to it and every `keepEvery`-th.
+    /// Steps that retention removes once `published` is the newest: all but the last `keepLast` up to it, every `keepEvery`-th and those that
+    /// `keeps` names.
     /// Files of later steps (of an abandoned future, or damaged) are left alone: training will come by and replace them.
     func stepsToRemove(_ steps: [Int], published: Int) -> [Int] {
         let past = steps.filter { $0 < published }.sorted()
-        return past.dropLast(keepLast - 1).filter { step in keepEvery.map { step % $0 != 0 } ?? true }
+        return past.dropLast(keepLast - 1).filter { step in (keepEvery.map { step % $0 != 0 } ?? true) && !keeps(step) }
     }
 
     private func removeOld(published: Int) throws -> [Int] {
@@ -96,12 +97,15 @@ extension CheckpointStore {
         return FileSystem.exists(manifest) ? try FileSystem.digest(of: manifest) : nil
     }
 
-    private func link(latest name: String) throws {
-        let latest = directory + "/latest"
-        let temporary = FileSystem.temporaryName(of: latest)
+    /// Lets a link of the folder, e.g. `best`, name the checkpoint of a step. Throws `FileError`.
+    public func link(_ link: String, to step: Int) throws {
+        let path = directory + "/" + link
+        let temporary = FileSystem.temporaryName(of: path)
         unlink(temporary)
-        guard symlink(name, temporary) == 0 else { throw FileError(operation: "create the link", path: latest, code: errno) }
-        try FileSystem.rename(temporary, to: latest)
-        try FileSystem.synchroniseFolder(of: latest)
+        guard symlink(FileSystem.name(of: self.path(of: step)), temporary) == 0 else {
+            throw FileError(operation: "create the link", path: path, code: errno)
+        }
+        try FileSystem.rename(temporary, to: path)
+        try FileSystem.synchroniseFolder(of: path)
     }
 }

@@ -51,7 +51,7 @@ public struct LoadedCheckpoint: Sendable {
     public let manifest: ManifestStatus
 }
 
-/// A folder of checkpoints `step-00001200.h5`, each with its manifest `step-00001200.json`, and a link `latest`.
+/// A folder of checkpoints `step-00001200.h5`, each with its manifest `step-00001200.json`, and links `latest` and `best`.
 ///
 /// Publishing survives a power cut at any instant: files get their final names only after they were written, synchronised,
 /// read back and compared. One process publishes (the holder of the run's lock); any number may load meanwhile.
@@ -68,18 +68,22 @@ public struct CheckpointStore: Sendable {
     public let keepLast: Int
     /// Checkpoints whose step is a multiple of this stay for ever; nil for none.
     public let keepEvery: Int?
+    /// Whether the checkpoint of a step must stay for another reason: it is the best, or waits for its evaluation.
+    let keeps: @Sendable (Int) -> Bool
     /// Called before each stage; throwing stops the publication. Fencing (`RunDirectory.verifyGeneration`) goes here.
     let beforeStage: @Sendable (PublishStage) throws -> Void
 
     public init(
         directory: String, keepLast: Int = 3, keepEvery: Int? = nil,
-        beforeStage: @escaping @Sendable (PublishStage) throws -> Void = { _ in }
+        beforeStage: @escaping @Sendable (PublishStage) throws -> Void = { _ in },
+        keeps: @escaping @Sendable (Int) -> Bool = { _ in false }
     ) {
         precondition(keepLast >= 1, "keep at least one checkpoint, not \(keepLast)")
         precondition(keepEvery.map { $0 > 0 } ?? true, "keep every \(keepEvery ?? 0)-th step")
         self.directory = directory
         self.keepLast = keepLast
         self.keepEvery = keepEvery
+        self.keeps = keeps
         self.beforeStage = beforeStage
     }
 

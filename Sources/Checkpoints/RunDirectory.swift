@@ -32,8 +32,8 @@ public enum RunDirectoryError: Error, Equatable, CustomStringConvertible {
 /// The folder of one run, held by one coordinator at a time.
 ///
 /// Taking it locks `run.lock` (the kernel frees the lock when the process ends, however it ends) and adds one to the number in
-/// `generation`, durably, before anything else is written. The folder holds `config.yaml`, `journal.jsonl`, `metrics.jsonl` and
-/// `checkpoints/`.
+/// `generation`, durably, before anything else is written. The folder holds `config.yaml`, `journal.jsonl`, `metrics.jsonl`,
+/// `evaluation.jsonl`, `evaluation/` and `checkpoints/`.
 public final class RunDirectory: Sendable {
     public let path: String
     /// How many times the folder has been taken, this time included; 1 for a new run.
@@ -85,6 +85,15 @@ public final class RunDirectory: Sendable {
     public var journal: String { path + "/journal.jsonl" }
     /// File of metrics, one line a step.
     public var metrics: String { path + "/metrics.jsonl" }
+    /// File of evaluations, one line for each step and number of kept tokens.
+    public var evaluations: String { path + "/evaluation.jsonl" }
+    /// Folder of the evaluations' pictures.
+    public var pictures: String { path + "/evaluation" }
+    /// The picture of a step's evaluation.
+    public func picture(ofStep step: Int) -> String {
+        let digits = String(step)
+        return pictures + "/step-" + String(repeating: "0", count: max(0, 8 - digits.count)) + digits + ".png"
+    }
     /// File of the run's resolved configuration.
     public var config: String { path + "/config.yaml" }
 

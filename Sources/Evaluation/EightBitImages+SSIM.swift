@@ -7,11 +7,14 @@ extension EightBitImages {
     private static let stabiliser1 = 6.5025
     private static let stabiliser2 = 58.5225
 
+    /// Whether the images are large enough for one window.
+    public var fitsWindow: Bool { min(height, width) >= EightBitImages.window }
+
     /// The structural similarity of every image to the other set's, at most 1: scikit-image's defaults, that is uniform 7×7 windows that lie in the
     /// image whole, sample covariances, K₁ = 0.01, K₂ = 0.03, the mean over windows, then over channels. Images of at least 7×7 pixels.
     public func ssim(against other: EightBitImages, pool: ThreadPool) -> [Double] {
         requireSameShape(other)
-        precondition(min(height, width) >= EightBitImages.window, "no 7x7 window fits into images of \(width)x\(height)")
+        precondition(fitsWindow, "no 7x7 window fits into images of \(width)x\(height)")
         var channels = [Double](repeating: 0, count: count * 3)
         channels.withUnsafeMutableBufferPointer { channels in
             nonisolated(unsafe) let channels = channels

@@ -20,14 +20,14 @@ public struct ReconstructionQuality: Sendable {
     public struct Measures: Sendable, Equatable {
         /// In decibels, of truncated 8-bit images; +∞ for equal ones.
         public let psnr: Double
-        /// Of truncated 8-bit images.
-        public let ssim: Double
+        /// Of truncated 8-bit images; nil for images smaller than a window.
+        public let ssim: Double?
         /// Mean absolute error of images of range [−1, 1].
         public let meanAbsoluteError: Double
         /// Perceptual distance; nil if none was asked for.
         public let perceptual: Double?
 
-        public init(psnr: Double, ssim: Double, meanAbsoluteError: Double, perceptual: Double?) {
+        public init(psnr: Double, ssim: Double?, meanAbsoluteError: Double, perceptual: Double?) {
             self.psnr = psnr
             self.ssim = ssim
             self.meanAbsoluteError = meanAbsoluteError
@@ -52,11 +52,11 @@ public struct ReconstructionQuality: Sendable {
     public mutating func add(_ reconstructions: Tensor, of originals: Tensor) throws(EvaluationError) -> [Measures] {
         let (original, reconstruction) = (try EightBitImages(truncating: originals), try EightBitImages(truncating: reconstructions))
         let psnr = reconstruction.psnr(against: original)
-        let ssim = reconstruction.ssim(against: original, pool: pool)
+        let ssim = reconstruction.fitsWindow ? reconstruction.ssim(against: original, pool: pool) : nil
         let errors = PixelError.of(reconstructions, against: originals)
         let distances = perceptual.map { perceptualDistances($0, reconstructions, originals) }
         let measures = (0..<original.count).map {
-            Measures(psnr: psnr[$0], ssim: ssim[$0], meanAbsoluteError: errors[$0].meanAbsolute, perceptual: distances?[$0])
+            Measures(psnr: psnr[$0], ssim: ssim?[$0], meanAbsoluteError: errors[$0].meanAbsolute, perceptual: distances?[$0])
         }
         images += measures
         return measures
@@ -78,8 +78,8 @@ public struct ReconstructionQuality: Sendable {
     public var identicalImages: Int { images.count { $0.psnr == .infinity } }
     /// The mean PSNR of the others, in decibels; nil without any.
     public var psnr: Double? { mean(images.map(\.psnr).filter { $0 < .infinity }) }
-    /// The mean SSIM; nil without images.
-    public var ssim: Double? { mean(images.map(\.ssim)) }
+    /// The mean SSIM; nil without images, or if they are smaller than a window.
+    public var ssim: Double? { mean(images.compactMap(\.ssim)) }
     /// The mean absolute error, images of range [−1, 1]; nil without images.
     public var meanAbsoluteError: Double? { mean(images.map(\.meanAbsoluteError)) }
     /// The mean perceptual distance; nil if it is not measured, or without images.

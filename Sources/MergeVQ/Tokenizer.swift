@@ -68,7 +68,6 @@ public struct Tokenizer: Sendable {
     /// Encodes, quantises, recovers by the true owner map and decodes images `[B, H, W, 3]` in [−1, 1], keeping `kept` tokens of each.
     /// - Parameter observe: is shown what the decoder computes on its way.
     public func callAsFunction(_ images: Variable, kept: Int, observe: Decoder.Observer? = nil) -> Pass {
-        let grid = configuration.grid
         precondition(
             images.shape[1] == configuration.imageSize && images.shape[2] == configuration.imageSize,
             "images of shape \(images.shape) for a tokenizer of \(configuration.imageSize) pixels")
@@ -78,7 +77,26 @@ public struct Tokenizer: Sendable {
         let y = encoder.project(sequence)
         let codes = quantizer(y)
         let owners = sequence.imageOwners
-        let map = codes.z.recovered(owners: owners).reshaped([images.shape[0], grid, grid, configuration.encoder.bits])
-        return Pass(y: y, codes: codes, owners: owners, image: decoder(map, observe: observe))
+        return Pass(y: y, codes: codes, owners: owners, image: decode(codes.z, owners: owners, observe: observe))
+    }
+
+    /// Decodes quantised tokens `[B, K, bits]`, each put where it belongs (eq. 11, 6), to images `[B, H, W, 3]`, not clamped.
+    /// - Parameter owners: the token of every position, `[B · L]`: the true owner map, or a predicted one.
+    public func decode(_ z: Variable, owners: [Int32], observe: Decoder.Observer? = nil) -> Variable {
+        let grid = configuration.grid
+        return decoder(z.recovered(owners: owners).reshaped([z.shape[0], grid, grid, configuration.encoder.bits]), observe: observe)
+    }
+
+    /// The owner map that source recovery predicts from quantised tokens `[B, K, bits]` alone (eq. 8), `[B · L]`; of equal scores the first
+    /// token's. Nil without source recovery.
+    public func predictedOwners(of z: Variable) -> [Int32]? {
+        guard let recovery else { return nil }
+        let scores = recovery(z).value
+        let kept = z.shape[1]
+        return scores.withElements { scores in
+            (0..<(scores.count / kept)).map { position in
+                (1..<kept).reduce(0) { scores[position * kept + $1] > scores[position * kept + $0] ? $1 : $0 }
+            }.map(Int32.init)
+        }
     }
 }

@@ -15,6 +15,7 @@ public enum TrainingError: ExitCoded, CustomStringConvertible {
     case journalTooLate(run: String, first: Int, checkpoint: Int)
     case otherNumericClass(run: String, stored: String, here: String)
     case planMismatch(String)
+    case unusableWeights(file: String, image: String)
     case unsuitableStart(file: String, reason: String)
     case networkMissing(loss: String, key: String, command: String)
     case otherNetwork(file: String, stored: String, found: String)
@@ -23,7 +24,7 @@ public enum TrainingError: ExitCoded, CustomStringConvertible {
 
     public var exitCode: Int32 {
         switch self {
-        case .unsuitableCheckpoint, .noCheckpoint: ExitCode.noCheckpoint
+        case .unsuitableCheckpoint, .noCheckpoint, .unusableWeights: ExitCode.noCheckpoint
         case .otherConfiguration, .runExists, .planMismatch, .otherNumericClass, .networkMissing, .otherNetwork, .unsuitableStart: ExitCode.configuration
         case .otherDataset, .notFinite, .lossNotFinite: ExitCode.badData
         case .replayMismatch, .journalTooShort, .journalTooLate: ExitCode.replayMismatch
@@ -57,6 +58,8 @@ public enum TrainingError: ExitCoded, CustomStringConvertible {
                 + " of then, or start a new run"
         case .planMismatch(let difference):
             "this worker plans the step differently than the coordinator (\(difference)); install the same build on both"
+        case .unusableWeights(let file, let image):
+            "\(file): reconstructs \(image) with pixels that are not finite numbers; take an earlier checkpoint"
         case .unsuitableStart(let file, let reason):
             "\(file): model.encoder_start cannot start this encoder: \(reason)"
         case .networkMissing(let loss, let key, let command):

@@ -105,7 +105,7 @@ import Testing
         #expect(others.allSatisfy { ($0.perceptual ?? 0) > 0.01 })
         func sum(_ values: [Double]) -> Double { values.reduce(0, +) }
         #expect(quality.psnr == sum(others.map(\.psnr)) / 4)
-        #expect(quality.ssim == (sum(others.map(\.ssim)) + 1) / 5)
+        #expect(quality.ssim == (sum(others.compactMap(\.ssim)) + 1) / 5)
         #expect(quality.meanAbsoluteError == sum(others.map(\.meanAbsoluteError)) / 5)
         #expect(quality.perceptualDistance == sum(others.compactMap(\.perceptual)) / 5)
     }

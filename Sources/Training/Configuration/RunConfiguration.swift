@@ -15,6 +15,7 @@ public struct RunConfiguration: Sendable, Equatable {
     public var training = Training()
     public var optimizer = Optimizer()
     public var checkpoints = Checkpoints()
+    public var evaluation = Evaluation()
 
     public init() {}
 
@@ -192,6 +193,25 @@ public struct RunConfiguration: Sendable, Equatable {
         public enum Schedule: String, Sendable, CaseIterable { case constant, steps, cosine }
     }
 
+    /// Evaluation while training goes on (spec 9).
+    public struct Evaluation: Sendable, Equatable {
+        /// Steps from one evaluation to the next; 0 for none by steps.
+        public var everySteps = 100
+        /// Epochs from one evaluation to the next; 0 for none by epochs.
+        public var everyEpochs = 0
+        /// Validation images, spread evenly over the folder; 0 for all.
+        public var images = 128
+        /// Numbers of kept tokens; empty for all that training draws.
+        public var keptTokens: [Int] = []
+        /// Images in the picture.
+        public var pictures = 8
+        /// What the best checkpoint is best in, on the mean over the numbers of kept tokens.
+        public var best = Measure.psnr
+
+        /// A measure of reconstructions.
+        public enum Measure: String, Sendable, CaseIterable { case psnr, ssim, l1, lpips }
+    }
+
     /// When checkpoints are written and which are kept. One is always written at the start and at the end.
     public struct Checkpoints: Sendable, Equatable {
         public var everySteps = 100
@@ -232,6 +252,7 @@ extension RunConfiguration.NetworkSource: ConfigurationScalar {
     }
 }
 extension Recomputation: ConfigurationChoice {}
+extension RunConfiguration.Evaluation.Measure: ConfigurationChoice {}
 
 extension RunConfiguration {
     /// Reads a configuration file with overrides such as `("training.steps", "200")`.

@@ -25,6 +25,8 @@ public final class CoordinatorRun: @unchecked Sendable {
     private let journal: RunJournal
     private let store: CheckpointStore
     private let writer: CheckpointWriter
+    /// Nil if nothing is to be evaluated.
+    private let evaluator: CheckpointEvaluator?
     private let report: RunReport
 
     private let firstStep: Int
@@ -57,10 +59,12 @@ public final class CoordinatorRun: @unchecked Sendable {
             weightDecay: configuration.optimizer.weightDecay, emaDecay: configuration.optimizer.emaDecay)
         journal = try RunJournal(run: directory)
         let directory = directory
+        let evaluator = try CoordinatorRun.evaluator(configuration, options, plan, directory, progress)
+        self.evaluator = evaluator
         store = CheckpointStore(
             directory: directory.checkpoints, keepLast: configuration.checkpoints.keepLast,
             keepEvery: configuration.checkpoints.keepEverySteps == 0 ? nil : configuration.checkpoints.keepEverySteps,
-            beforeStage: { _ in try directory.verifyGeneration() })
+            beforeStage: { _ in try directory.verifyGeneration() }, keeps: { evaluator?.keeps($0) ?? false })
         try store.prepare()
         let start = try RunStart(
             options, directory: directory, store: store, journal: journal, configuration: configuration, model: task.model,
@@ -75,8 +79,29 @@ public final class CoordinatorRun: @unchecked Sendable {
         weightBuffers = BufferPool(count: task.weightsCount * MemoryLayout<Float>.stride)
         report = try RunReport(run: directory, plan: plan, progress: progress, firstStep: start.state.step)
         let report = report
-        writer = CheckpointWriter(store: store) { step, result in report.checkpoint(step, result) }
+        writer = CheckpointWriter(store: store) { step, result in
+            report.checkpoint(step, result)
+            evaluator?.published()
+        }
+        evaluator?.start(store)
         for note in start.notes { report.event(note) }
+    }
+
+    /// The evaluator of a run that has one; without validation images there is nothing to evaluate, which is said.
+    private static func evaluator(
+        _ configuration: RunConfiguration, _ options: CoordinatorOptions, _ plan: TrainingPlan, _ directory: RunDirectory, _ progress: ProgressLine
+    ) throws -> CheckpointEvaluator? {
+        guard configuration.evaluation.everySteps > 0 || configuration.evaluation.everyEpochs > 0 else { return nil }
+        let folder: ImageFolder
+        do {
+            folder = try ImageFolder(root: options.data, split: "val")
+        } catch {
+            progress.event("nothing will be evaluated: \(error)")
+            return nil
+        }
+        return try CheckpointEvaluator(
+            configuration: configuration, plan: plan, folder: folder, run: directory, threads: options.threads
+        ) { progress.event($0) }
     }
 
     /// Trains until all steps are done, the run is told to stop, or it cannot go on; then writes the last checkpoint.
@@ -106,6 +131,7 @@ public final class CoordinatorRun: @unchecked Sendable {
         default: break
         }
         writer.finish()
+        if exit.exitCode == ExitCode.done { evaluator?.finish() } else { evaluator?.stop() }
         if exit.exitCode == ExitCode.done || exit.exitCode == ExitCode.preempted, let failure = report.lastCheckpointFailure {
             exit = FleetExit(exitCode: ExitCode.disk, text: failure)
         }
@@ -123,9 +149,10 @@ public final class CoordinatorRun: @unchecked Sendable {
     }
 
     /// Ends the run from any thread: the step at hand is dropped unless it is being committed already, a checkpoint is written, and `run()`
-    /// returns exit code 75.
+    /// returns exit code 75. What was not evaluated yet will be at the next start.
     public func requestStop() {
         stopRequested.store(true, ordering: .releasing)
+        evaluator?.requestStop()
         loop.withLock { $0 }?.requestStop(exitCode: ExitCode.preempted, text: "stopped; the same command continues the run")
     }
 
@@ -220,7 +247,13 @@ extension CoordinatorRun: CoordinatorDelegate {
                 blocks: blocks.map { JournalRecord.Block(session: $0.session, block: $0.block) }))
         try report.step(step, epoch: stepPlan.epoch, values: values, images: outcome.images)
         let last = state.step >= configuration.training.steps
-        if state.step % configuration.checkpoints.everySteps == 0, !last { checkpoint() }
+        if !last, plan.isEvaluated(state.step) {
+            // Evaluations must not depend on how busy the disk is: this one waits for its turn.
+            writer.submit(snapshot())
+            handedOver = state.step
+        } else if !last, state.step % configuration.checkpoints.everySteps == 0 {
+            checkpoint()
+        }
         return last ? nil : plan.stepPlan(state.step)
     }
 

@@ -71,7 +71,7 @@ struct RunStart {
     private static func mayChange(_ key: String, _ configuration: RunConfiguration) -> Bool {
         // The cosine ends at the last step.
         (key == "training.steps" && configuration.optimizer.schedule != .cosine) || key == "training.recompute"
-            || key.hasPrefix("checkpoints.")
+            || key.hasPrefix("checkpoints.") || key.hasPrefix("evaluation.")
     }
 
     /// Refuses a configuration other than the run's own.

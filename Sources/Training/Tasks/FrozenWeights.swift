@@ -15,28 +15,36 @@ public struct FrozenWeights: Sendable {
     /// - Throws: `TrainingError.networkMissing` for a loss without network, `PretrainedError` if a file cannot be read or holds another network,
     ///   `TrainingError.otherNetwork` if it is not the run's.
     public init(_ configuration: RunConfiguration, model: StageOneModel) throws {
-        let seed = UInt64(configuration.seed)
-        func weights(
-            _ loss: String, _ key: String, _ source: RunConfiguration.NetworkSource, _ digest: String?, _ kind: PretrainedKind,
-            _ layout: ParameterLayout
-        ) throws -> Tensor {
-            switch source {
-            case .none: throw TrainingError.networkMissing(loss: loss, key: key, command: kind.importCommand)
-            case .random: return layout.initialWeights(seed: seed)
-            case .file(let path):
-                let network = try FrozenNetwork(file: path, kind: kind)
-                if let digest, digest != network.digest {
-                    throw TrainingError.otherNetwork(file: path, stored: digest, found: network.digest)
-                }
-                return try network.vector(for: layout, prefix: "teacher.")
-            }
-        }
-        perceptual = try model.perceptual.flatMap {
-            try weights(
-                "perceptual", "perceptual.network", configuration.perceptual.network, configuration.perceptual.sha256, .perceptual, $0.layout)
-        }
+        perceptual = try FrozenWeights.perceptual(configuration, model: model)
+        let alignment = configuration.alignment
         teacher = try model.teacher.flatMap {
-            try weights("alignment", "alignment.teacher", configuration.alignment.teacher, configuration.alignment.sha256, .dinov2, $0.layout)
+            try FrozenWeights.weights(
+                "alignment", "alignment.teacher", alignment.teacher, alignment.sha256, .dinov2, $0.layout, seed: configuration.seed)
+        }
+    }
+
+    /// Only the perceptual network's weights; nil if the configuration has no perceptual loss. Throws as `init` does.
+    public static func perceptual(_ configuration: RunConfiguration, model: StageOneModel) throws -> Tensor? {
+        let perceptual = configuration.perceptual
+        return try model.perceptual.flatMap {
+            try weights(
+                "perceptual", "perceptual.network", perceptual.network, perceptual.sha256, .perceptual, $0.layout, seed: configuration.seed)
+        }
+    }
+
+    private static func weights(
+        _ loss: String, _ key: String, _ source: RunConfiguration.NetworkSource, _ digest: String?, _ kind: PretrainedKind,
+        _ layout: ParameterLayout, seed: Int
+    ) throws -> Tensor {
+        switch source {
+        case .none: throw TrainingError.networkMissing(loss: loss, key: key, command: kind.importCommand)
+        case .random: return layout.initialWeights(seed: UInt64(seed))
+        case .file(let path):
+            let network = try FrozenNetwork(file: path, kind: kind)
+            if let digest, digest != network.digest {
+                throw TrainingError.otherNetwork(file: path, stored: digest, found: network.digest)
+            }
+            return try network.vector(for: layout, prefix: "teacher.")
         }
     }
 }

@@ -2,18 +2,22 @@ import ArgumentParser
 import CommandSupport
 import Foundation
 import ImageData
+import MergeVQ
 import Telemetry
+import TensorCore
 import Training
 
 /// `mvq reconstruct`.
 struct ReconstructCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "reconstruct",
-        abstract: "Reconstructs a folder's images with a trained tokenizer: a picture to look at, and the PSNR.",
+        abstract: "Reconstructs a folder's images with a trained tokenizer: a picture to look at, and how good it is.",
         discussion: """
-            The picture shows, row by row, original | reconstruction | merge map, where positions of one colour are one token.
+            The picture shows, row by row, original | reconstruction | reconstruction with predicted source | merge map, where positions of one
+            colour are one token; with several K, the last three for each of them.
 
               mvq reconstruct --checkpoint runs/first --data imagenet --out grid.png
+              mvq reconstruct --checkpoint runs/first --data imagenet --kept-tokens all --rows 0 --json
             """)
 
     @Option(help: ArgumentHelp("Checkpoint file, or the folder of a run (its newest checkpoint).", valueName: "path"))
@@ -26,8 +30,10 @@ struct ReconstructCommand: ParsableCommand {
     var out = "reconstruction.png"
     @Option(help: ArgumentHelp("Images in the picture.", valueName: "count"))
     var rows = 8
-    @Option(help: ArgumentHelp("Kept-token count K (default: the configuration's target).", valueName: "count"))
-    var keptTokens: Int?
+    @Option(
+        help: ArgumentHelp(
+            "Kept-token counts K, e.g. 25,36,64, or 'all' that training draws (default: the configuration's target).", valueName: "K,…"))
+    var keptTokens: KeptTokens?
     @Option(help: "Weights: ema (averaged) or raw.")
     var weights = TokenizerCheckpoint.Weights.ema
     @Option(help: ArgumentHelp("Use only so many images, spread over the folder.", valueName: "count"))
@@ -50,29 +56,59 @@ struct ReconstructCommand: ParsableCommand {
         let trained = try TokenizerCheckpoint(path: checkpoint, weights: weights)
         if let warning = trained.warning { StandardError.write("mvq: \(warning)\n") }
         let folder = try ImageFolder(root: data, split: split)
-        let count = min(limit ?? folder.count, folder.count)
-        let samples = (0..<count).map { $0 * folder.count / count }
-        let reconstruction = try Reconstruction(trained, kept: keptTokens, threads: threads)
+        let evaluation = try TokenizerEvaluation(
+            trained, keptTokens: keptTokens?.counts(trained.configuration) ?? [trained.configuration.merging.keptTokens],
+            perceptual: perceptualNetwork(of: trained), threads: threads)
         let counter = ProgressCounter("reconstructing")
-        let (summary, examples) = try reconstruction.run(folder, samples: samples, examples: rows) { counter.update($0, of: $1) }
-        counter.finish()
-        if !examples.isEmpty {
-            // Small images are enlarged, so that the picture can be looked at as it is.
-            let factor = max(1, 192 / trained.configuration.model.imageSize)
-            let pictures = examples.flatMap { [$0.original, $0.reconstruction, $0.mergeMap] }
-            let grid = ImageGrid.compose(pictures.map { $0.enlarged(by: factor) }, columns: 3)
-            try ImageFile.write(grid, to: out)
+        let report = try evaluation.run(folder, samples: TokenizerEvaluation.samples(limit, of: folder), examples: rows) {
+            counter.update($0, of: $1)
         }
+        counter.finish()
+        if let picture = report.picture { try ImageFile.write(picture, to: out) }
         if json {
-            let encoder = JSONEncoder()
-            encoder.outputFormatting = [.prettyPrinted, .sortedKeys]
-            print(String(decoding: try encoder.encode(summary), as: UTF8.self))
+            print("[\n" + report.records.map { "  " + $0.json }.joined(separator: ",\n") + "\n]")
         } else {
-            print(
-                String(
-                    format: "step %d, %d images, K %d: PSNR %.2f dB, L1 %.4f, codebook usage %.1f %%", summary.step, summary.images,
-                    summary.keptTokens, summary.psnr, summary.l1, summary.codebookUsage * 100))
-            if !examples.isEmpty { print("picture (original | reconstruction | merge map): \(out)") }
+            for record in report.records { print("step \(record.step), \(record.images) images, K \(record.keptTokens): \(record.text)") }
+            if !report.examples.isEmpty {
+                let source = trained.tokenizer.recovery == nil ? "" : " | with predicted source"
+                let columns = "reconstruction\(source) | merge map"
+                let more = report.records.count > 1 ? ", the last \(source.isEmpty ? 2 : 3) for K " + evaluation.keptTokens.map(String.init).joined(separator: ", ") : ""
+                print("picture (original | \(columns)\(more)): \(out)")
+            }
+        }
+    }
+
+    /// For LPIPS; a network whose file is not on this machine only costs that measure.
+    private func perceptualNetwork(of trained: TokenizerCheckpoint) -> Tensor? {
+        do {
+            return try FrozenWeights.perceptual(trained.configuration, model: StageOneModel(trained.configuration.stageOne))
+        } catch {
+            StandardError.write("mvq: LPIPS is left out: \(error)\n")
+            return nil
+        }
+    }
+}
+
+/// Numbers of kept tokens on a command line.
+enum KeptTokens: ExpressibleByArgument {
+    case all
+    case some([Int])
+
+    init?(argument: String) {
+        if argument == "all" {
+            self = .all
+            return
+        }
+        let texts = argument.split(separator: ",", omittingEmptySubsequences: false)
+        let counts = texts.compactMap { Int($0) }
+        guard counts.count == texts.count, !counts.isEmpty else { return nil }
+        self = .some(counts)
+    }
+
+    func counts(_ configuration: RunConfiguration) -> [Int] {
+        switch self {
+        case .all: configuration.tokenizer.keptTokens.candidates
+        case .some(let counts): counts
         }
     }
 }

@@ -22,14 +22,17 @@ struct Run {
     var arguments: [String] {
         // Should this process die, the coordinator it leaves behind ends by itself.
         ["--config", Run.preset, "--data", data, "--run", path, "--listen", listen, "--gather-seconds", "120"]
-            + settings.flatMap { ["--set", $0] } + more
+            + allSettings.flatMap { ["--set", $0] } + more
     }
+
+    /// Nothing is evaluated unless a test asks for it.
+    private var allSettings: [String] { ["evaluation.every_steps=0"] + settings }
 
     var configuration: RunConfiguration {
         get throws {
             try RunConfiguration(
                 file: Run.preset,
-                overrides: settings.map { setting in
+                overrides: allSettings.map { setting in
                     let parts = setting.split(separator: "=", maxSplits: 1).map(String.init)
                     return (key: parts[0], value: parts[1])
                 })
@@ -98,7 +101,7 @@ struct Run {
         }
         for name in try FileManager.default.contentsOfDirectory(atPath: store.directory) {
             let (from, to) = ("\(store.directory)/\(name)", "\(path)/checkpoints/\(name)")
-            if name == "latest" {
+            if name == "latest" || name == "best" {
                 try FileManager.default.copyItem(atPath: from, toPath: to)
             } else {
                 try FileManager.default.linkItem(atPath: from, toPath: to)

@@ -16,6 +16,8 @@ public struct TokenizerCheckpoint {
 
     public let file: String
     public let step: Int
+    /// Which weights these are.
+    public let which: Weights
     public let configuration: RunConfiguration
     public let tokenizer: Tokenizer
     public let weights: Tensor
@@ -26,29 +28,33 @@ public struct TokenizerCheckpoint {
     ///
     /// - Throws: `CheckpointError`, `TrainingError`, `ConfigurationError`.
     public init(path: String, weights which: Weights) throws {
-        let loaded = try TokenizerCheckpoint.load(path)
+        let group = which == .ema ? "ema" : "model"
+        let loaded = try TokenizerCheckpoint.load(path, group: group)
         guard let yaml = loaded.checkpoint.attributes["config"]?.string else {
             throw TrainingError.unsuitableCheckpoint(file: loaded.file, reason: "holds no configuration; it is not a training checkpoint of mvq")
         }
         file = loaded.file
+        self.which = which
         step = loaded.checkpoint.step
         // An imported file has no manifest; its digests lie inside.
         warning = loaded.checkpoint.attributes["kind"] == nil ? loaded.manifest.warning(for: loaded.file) : nil
         configuration = try RunConfiguration(yaml: yaml, file: "\(loaded.file) (config)")
         let (tokenizer, layout) = Tokenizer.build(configuration.tokenizer)
         self.tokenizer = tokenizer
-        weights = try TrainingState.vector(which == .ema ? "ema" : "model", of: loaded, layout: layout)
+        weights = try TrainingState.vector(group, of: loaded, layout: layout)
     }
 
     /// Loads and verifies a checkpoint file, or the newest valid checkpoint of a run directory.
     ///
+    /// - Parameter group: the only group of arrays to keep in memory; nil for all.
     /// - Throws: `CheckpointError`, `TrainingError`, `FileError`.
-    static func load(_ path: String) throws -> LoadedCheckpoint {
+    static func load(_ path: String, group: String? = nil) throws -> LoadedCheckpoint {
+        let keep = { (array: String) in group.map { array.hasPrefix("/\($0)/") } ?? true }
         var isFolder: ObjCBool = false
         guard FileManager.default.fileExists(atPath: path, isDirectory: &isFolder), isFolder.boolValue else {
-            return try CheckpointStore.load(path: path)
+            return try CheckpointStore.load(path: path, keeping: keep)
         }
-        guard let found = try CheckpointStore(directory: path + "/checkpoints").newestValid().loaded else {
+        guard let found = try CheckpointStore(directory: path + "/checkpoints").newestValid(keeping: keep).loaded else {
             throw TrainingError.noCheckpoint(folder: path + "/checkpoints")
         }
         return found
