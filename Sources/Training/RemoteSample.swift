@@ -9,6 +9,12 @@ enum RemoteSample {
     /// The name a worker uses.
     static func name(_ id: Int) -> String { before + String(id) + after }
 
+    /// The names of a slot's images: the first three, and how many more there are.
+    static func names(_ ids: [Int]) -> String {
+        let rest = ids.count > 3 ? " and \(ids.count - 3) more" : ""
+        return ids.prefix(3).map(name).joined(separator: ", ") + rest
+    }
+
     /// A worker's complaint with the names of samples replaced by their paths; other text stays as it is.
     static func resolve(_ text: String, count: Int, path: (Int) -> String) -> String {
         var result = ""

@@ -19,14 +19,15 @@ public enum TrainingError: ExitCoded, CustomStringConvertible {
     case unsuitableStart(file: String, reason: String)
     case networkMissing(loss: String, key: String, command: String)
     case otherNetwork(file: String, stored: String, found: String)
-    case notFinite(step: Int, what: String)
-    case lossNotFinite(step: Int, term: String, samples: [Int])
+    /// `slot` with its `samples` where one slot is to blame; nil for what all of the step's slots made together.
+    case notFinite(step: Int, slot: Int?, what: String, samples: [Int])
 
     public var exitCode: Int32 {
         switch self {
         case .unsuitableCheckpoint, .noCheckpoint, .unusableWeights: ExitCode.noCheckpoint
         case .otherConfiguration, .runExists, .planMismatch, .otherNumericClass, .networkMissing, .otherNetwork, .unsuitableStart: ExitCode.configuration
-        case .otherDataset, .notFinite, .lossNotFinite: ExitCode.badData
+        case .otherDataset: ExitCode.badData
+        case .notFinite: ExitCode.diverged
         case .replayMismatch, .journalTooShort, .journalTooLate: ExitCode.replayMismatch
         }
     }
@@ -68,14 +69,11 @@ public enum TrainingError: ExitCoded, CustomStringConvertible {
         case .otherNetwork(let file, let stored, let found):
             "\(file): holds another network (SHA-256 \(found.prefix(16))) than this run was started with (\(stored.prefix(16)));"
                 + " put the run's own file there"
-        case .lossNotFinite(let step, let term, let samples):
-            "step \(step): the loss term \(term) is not a finite number for the slot with "
-                + samples.map(RemoteSample.name).joined(separator: ", ")
-                + "; the last checkpoint is intact, but this run would meet it again: start a new one with a lower optimizer.learning_rate,"
-                + " or with optimizer.gradient_clip"
-        case .notFinite(let step, let what):
-            "step \(step): \(what) is not a finite number; the last checkpoint is intact, but this run would meet it again:"
-                + " start a new one with a lower optimizer.learning_rate, or with optimizer.gradient_clip"
+        case .notFinite(let step, let slot, let what, let samples):
+            "step \(step)" + (slot.map { ", slot \($0)" } ?? "") + ": \(what) is not a finite number"
+                + (samples.isEmpty ? "" : ", computed from \(RemoteSample.names(samples))")
+                + "; the last checkpoint is intact, but this run would meet it again: start another --run with a lower optimizer.learning_rate"
+                + " or with optimizer.gradient_clip, from the beginning or from a checkpoint of this one with --resume FILE"
         }
     }
 }

@@ -24,7 +24,7 @@ struct CoordinatorCommand: ParsableCommand {
             they come and go. DIR/train/<class>/*.JPEG is the layout of --data; 'mvq dataset synthesize' makes some if you have none.
 
             Exit codes: 0 done, 64 usage, 65 bad data, 66 no valid checkpoint, 67 replay mismatch, 69 no workers in time or address not
-            available, 73 run held by another coordinator, 74 disk, 75 stopped (start again to continue), 78 configuration.
+            available, 73 run held by another coordinator, 74 disk, 75 stopped (start again to continue), 76 a loss is not a finite number, 78 configuration.
             """,
         version: BuildVersion.current)
 
@@ -40,7 +40,7 @@ struct CoordinatorCommand: ParsableCommand {
     @Option(help: ArgumentHelp("Address for workers; bulk data use the next port. Port * takes a free one (written to DIR/endpoint).", valueName: "address"))
     var listen = "tcp://127.0.0.1:7700"
 
-    @Option(help: ArgumentHelp("Where to start: auto (newest valid checkpoint), never (a new run only), or a checkpoint file.", valueName: "auto|never|file"))
+    @Option(help: ArgumentHelp("Where to start: auto (newest valid checkpoint), never (a new run only), or a checkpoint file; a new --run may start from another run's with other settings, the model's excepted.", valueName: "auto|never|file"))
     var resume = "auto"
 
     @Option(help: ArgumentHelp("Workers to wait for before the first step.", valueName: "count"))

@@ -80,16 +80,18 @@ import Training
     @Test(arguments: [
         ("seed", "-1", "0 or more"), ("model.channels", "0", "1 to 65536"), ("model.channels", "99999999", "1 to 65536"),
         ("model.channel_multipliers", "[]", "1 to 8 numbers"), ("model.channel_multipliers", "[1, 0]", "1 to 8 numbers"),
-        ("model.channel_multipliers", "[1,1,1,1,1,1,1,1,1]", "1 to 8 numbers"), ("model.residual_blocks", "0", "1 to 65536"),
+        ("model.channel_multipliers", "[1,1,1,1,1,1,1,1,1]", "1 to 8 numbers"), ("model.residual_blocks", "0", "1 to 1024"),
         ("model.patch_size", "0", "1 to 65536"), ("model.patch_width", "-8", "1 to 65536"),
         ("model.image_size", "60", "a multiple of 8"), ("model.image_size", "8", "a multiple of 8, the pixels of one token, from 16"),
-        ("model.image_size", "4611686018427387904", "a multiple of 8"), ("model.attention_blocks", "0", "1 to 65536"),
+        ("model.image_size", "4611686018427387904", "a multiple of 8"), ("model.attention_blocks", "0", "1 to 1024"),
         ("model.encoder_heads", "3", "a divisor of the encoder's token width 128"), ("model.decoder_heads", "0", "a divisor"), ("model.bits", "0", "1 to 18"),
         ("model.bits", "19", "1 to 18"), ("model.groups", "5", "a divisor of 16 channels"), ("model.groups", "0", "a divisor"),
         ("model.layer_scale", "0", "more than 0"), ("model.source_recovery.width", "0", "1 to 65536"),
         ("model.source_recovery.heads", "3", "a divisor of the width 64"),
-        ("model.source_recovery.cross_attention_blocks", "0", "1 to 65536"),
-        ("model.source_recovery.self_attention_blocks", "-1", "0 or more"), ("merging.candidates", "0", "1 to 9"),
+        ("model.source_recovery.cross_attention_blocks", "0", "1 to 1024"),
+        ("model.source_recovery.self_attention_blocks", "-1", "0 to 1024"),
+        ("model.source_recovery.self_attention_blocks", "9223372036854775807", "0 to 1024"), ("model.attention_blocks", "1025", "1 to 1024"),
+        ("model.image_size", "2056", "a multiple of 8, the pixels of one token, from 16 to 2048"), ("merging.candidates", "0", "1 to 9"),
         ("merging.candidates", "1000000000", "1 to 9"), ("merging.kept_tokens", "64", "such that all 4 candidates lie within 7 … 64"),
         ("merging.kept_tokens", "7", "such that all 4 candidates"), ("merging.kept_tokens", "9223372036854775807", "such that all 4"),
         ("losses.reconstruction", "0", "more than 0"), ("losses.entropy", "-0.1", "0 or more"), ("losses.commitment", "-1", "0 or more"),
@@ -109,6 +111,22 @@ import Training
         let text = complaint("seed: 1", set: [(key, value)])
         #expect(text.hasPrefix("--set \(key)=\(value): \(key) is "), "\(text)")
         #expect(text.contains("but it must be \(requirement)"), "\(text)")
+    }
+
+    /// Every size within its own range, and all of them together far beyond what an Int can count.
+    @Test func anAbsurdModelIsRefusedBeforeItIsCounted() throws {
+        func yaml(width: Int, blocks: Int) -> String {
+            "model:\n  channels: \(width)\n  channel_multipliers: [1024, 1024]\n  residual_blocks: \(blocks)\n  attention_blocks: \(blocks)\n"
+                + "  image_size: 16\nmerging:\n  kept_tokens: 64\n  candidates: 1\n"
+        }
+        let text = complaint(yaml(width: 65_536, blocks: 1024))
+        #expect(text.hasPrefix("run.yaml: model has ") && text.contains("lower model.channels") && !text.contains("\n"), "\(text)")
+        #expect(complaint(yaml(width: 512, blocks: 1)).hasPrefix("run.yaml: model has "), "a few 10^13")
+        // Large, but a model: 9 weights a pair of channels and convolution.
+        let large = try RunConfiguration(yaml: yaml(width: 64, blocks: 1), file: "run.yaml")
+        let layout = Tokenizer.build(large.tokenizer).1
+        let counted = ForwardPass(large.tokenizer, kept: large.merging.keptTokens).weightCount
+        #expect(layout.count > 100_000_000_000 && abs(counted / Double(layout.count) - 1) < 0.001, "\(counted) weights of \(layout.count) parameters")
     }
 
     @Test func aValueOutOfRangeInAFileNamesItsLine() {

@@ -22,6 +22,27 @@ enum SmallModel {
         return configuration
     }
 
+    /// The same with every loss of stage 1 on.
+    static var allLosses: RunConfiguration {
+        var configuration = Self.configuration
+        configuration.losses.perceptual = 1
+        configuration.losses.adversarial = 0.1
+        configuration.losses.alignment = 1
+        configuration.losses.alignmentLoss = .distillation
+        configuration.perceptual.network = .random
+        configuration.perceptual.channels = 4
+        configuration.discriminator.channels = 4
+        configuration.discriminator.layers = 2
+        configuration.alignment.teacher = .random
+        configuration.alignment.teacherViewSize = 28
+        configuration.alignment.studentViewSize = 12
+        configuration.alignment.teacherWidth = 8
+        configuration.alignment.teacherBlocks = 1
+        configuration.alignment.teacherHeads = 2
+        configuration.alignment.teacherGrid = 2
+        return configuration
+    }
+
     /// Encoded pictures, 40 × 24 pixels: wider than high, so that the crop matters.
     static func images(_ count: Int) throws -> [(sample: Int, name: String, bytes: [UInt8])] {
         let synthesizer = try DatasetSynthesizer(DatasetSynthesizer.Settings(classes: 4, perClass: count, size: 40, seed: 5))

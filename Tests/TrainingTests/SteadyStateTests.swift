@@ -68,7 +68,7 @@ import Training
         }
 
         func run(_ kept: Int) throws {
-            try task.computeSlot(weights: weights, images: images, step: 1, kept: kept, into: result, pool: pool)
+            try task.computeSlot(weights: weights, images: images, step: 1, slot: 0, kept: kept, into: result, pool: pool)
         }
     }
 }

@@ -21,7 +21,7 @@ import Training
     ) throws -> Tensor {
         let task = task ?? self.task
         let result = Tensor(filledWith: .nan, [task.resultCount])
-        try task.computeSlot(weights: weights, images: images, step: step, kept: kept, into: result, pool: pool ?? self.pool)
+        try task.computeSlot(weights: weights, images: images, step: step, slot: 3, kept: kept, into: result, pool: pool ?? self.pool)
         return result
     }
 

@@ -57,7 +57,7 @@ import Transport
                 }
                 let result = Tensor(uninitialised: [task.resultCount])
                 try task.computeSlot(
-                    weights: Tensor(sharing: weights.bytes, owner: weights, [task.layout.count]), images: images, step: step,
+                    weights: Tensor(sharing: weights.bytes, owner: weights, [task.layout.count]), images: images, step: step, slot: block.slots.lowerBound,
                     kept: plan.keptTokens(step: step), into: result, pool: ThreadPool(threads: 1))
                 return result
             }

@@ -48,7 +48,7 @@ extension CoordinatorState {
             let text = String(text.prefix(2000))
             let name = members[position].hello.name
             lose(session, reason: text)
-            if exitCode == ExitCode.badData || exitCode == ExitCode.configuration {
+            if [ExitCode.badData, ExitCode.diverged, ExitCode.configuration].contains(exitCode) {
                 end(FleetExit(exitCode: exitCode, text: "worker \(name): \(text)"))
             }
         case .welcome, .refuse, .helloAgain, .coordinatorHeartbeat, .plan, .lease, .revoke, .coordinatorCredit, .bye:

@@ -30,7 +30,7 @@ public enum ControlMessage: Sendable, Equatable {
     case blockDone(step: Int, block: SlotBlock, digest: String, bytes: Int)
     /// The worker ends in an orderly way; its block goes to another.
     case leave(reason: String)
-    /// The worker ends because of an error. Exit codes 65 and 78 end the run as well: another worker would fail alike.
+    /// The worker ends because of an error. Exit codes 65, 76 and 78 end the run as well: another worker would fail alike.
     case fault(exitCode: Int32, text: String)
 
     // Coordinator to worker.

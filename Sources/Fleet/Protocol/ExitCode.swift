@@ -20,6 +20,8 @@ public enum ExitCode {
     public static let disk: Int32 = 74
     /// Preempted: start the same command again to continue.
     public static let preempted: Int32 = 75
+    /// A loss, a gradient or the weights are not finite numbers any more: training diverged.
+    public static let diverged: Int32 = 76
     /// Authentication failed.
     public static let authentication: Int32 = 77
     /// Configuration, build or numeric class differ.

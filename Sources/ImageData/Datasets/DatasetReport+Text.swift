@@ -6,7 +6,8 @@ extension DatasetReport {
         var lines = [root]
         for split in splits {
             lines.append("")
-            lines.append("\(split.name): \(split.images) images in \(split.classes) classes, \(Self.size(split.bytes))")
+            let (images, classes) = (Self.count(split.images, "image", "images"), Self.count(split.classes, "class", "classes"))
+            lines.append("\(split.name): \(images) in \(classes), \(Self.size(split.bytes))")
             lines.append(Self.row("", "min", "median", "max"))
             lines.append(Self.row("images per class", split.imagesPerClass))
             lines.append(Self.row("width", split.width))
@@ -22,6 +23,8 @@ extension DatasetReport {
         lines += ["", isSound ? "sound: \(depth)" : "NOT sound: see above; \(depth)", ""]
         return lines.joined(separator: "\n")
     }
+
+    private static func count(_ number: Int, _ one: String, _ many: String) -> String { "\(number) \(number == 1 ? one : many)" }
 
     private static func row(_ title: String, _ spread: Spread?) -> String {
         guard let spread else { return row(title, "-", "-", "-") }

@@ -19,7 +19,8 @@ public struct BipartiteMatching: Sendable, Equatable {
         let even = (length + 1) / 2
         let odd = length / 2
         let (best, partner) = BipartiteMatching.bestPartners(metric: metric, length: length, width: width, pool: pool)
-        let ranked = (0..<even).sorted { best[$0] != best[$1] ? best[$0] > best[$1] : $0 < $1 }
+        // Without the class token, which must stay even where no token has a score because the metric is not a number.
+        let ranked = (1..<even).sorted { best[$0] != best[$1] ? best[$0] > best[$1] : $0 < $1 }
         let sources = ranked.prefix(merges)
         var isSource = [Bool](repeating: false, count: even)
         for u in sources { isSource[u] = true }

@@ -35,6 +35,9 @@ public struct ForwardPass: Sendable {
     /// Encoder and decoder: the specification's forward count. Source recovery and losses are not in it.
     public var flops: Double { encoderFlops + decoderFlops }
 
+    /// Elements of all weights that it multiplies with; a double, because those of absurd sizes are more than an Int holds.
+    public var weightCount: Double { operations.reduce(0) { $0 + Double($1.operation.weightCount) } }
+
     private mutating func add(_ part: Part, _ operations: ModelOperation...) {
         self.operations += operations.map { (part, $0) }
     }

@@ -27,18 +27,18 @@ public enum ModelOperation: Hashable, Sendable {
     /// Floating-point operations as the specification counts them (performance.md §3): two for every multiply-add of convolutions, linear
     /// layers, attention and matching products by their definition, whatever the algorithm; none for norms, activations and losses.
     public var flops: Double {
-        let multiplyAdds: Int
+        // Of absurd sizes the product is far beyond an Int.
+        func product(_ factors: Int...) -> Double { factors.reduce(2) { $0 * Double($1) } }
         switch self {
         case .convolution(let inputs, let outputs, let kernel, let stride, let side):
-            multiplyAdds = inputs * outputs * kernel * kernel * (side / stride) * (side / stride)
-        case .depthwise(let channels, let side): multiplyAdds = 9 * channels * side * side
-        case .linear(let rows, let inputs, let outputs): multiplyAdds = rows * inputs * outputs
-        case .attention(let queries, let keys, let heads, let headWidth): multiplyAdds = 2 * queries * keys * heads * headWidth
-        case .merging(let tokens, _, let keyWidth, _): multiplyAdds = (tokens + 1) / 2 * (tokens / 2) * keyWidth
-        case .scores(let queries, let keys, let width): multiplyAdds = queries * keys * width
-        case .groupNorm, .adaptiveGroupNorm, .layerNorm, .gelu, .layerScale, .addition, .depthToSpace, .codeEntropy: multiplyAdds = 0
+            return product(inputs, outputs, kernel, kernel, side / stride, side / stride)
+        case .depthwise(let channels, let side): return product(9, channels, side, side)
+        case .linear(let rows, let inputs, let outputs): return product(rows, inputs, outputs)
+        case .attention(let queries, let keys, let heads, let headWidth): return product(2, queries, keys, heads, headWidth)
+        case .merging(let tokens, _, let keyWidth, _): return product((tokens + 1) / 2, tokens / 2, keyWidth)
+        case .scores(let queries, let keys, let width): return product(queries, keys, width)
+        case .groupNorm, .adaptiveGroupNorm, .layerNorm, .gelu, .layerScale, .addition, .depthToSpace, .codeEntropy: return 0
         }
-        return 2 * Double(multiplyAdds)
     }
 
     /// Elements of the weight that it multiplies with, without bias.

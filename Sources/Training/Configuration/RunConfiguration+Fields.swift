@@ -20,6 +20,11 @@ extension RunConfiguration {
 /// What sizes and counts must be. The upper limit is far above any model, and keeps products of a few of them within an Int.
 private let sizes = "1 to 65536"
 private func size(_ value: Int) -> Bool { (1...65_536).contains(value) }
+/// Far above any depth, and few enough that every block may be looked at.
+private let depths = "1 to 1024"
+private func depth(_ value: Int) -> Bool { (1...1024).contains(value) }
+/// Tokens along an image's side. Attention looks at all pairs of tokens: with this many there are 2^32.
+private let mostTokensOfSide = 256
 private func notNegative(_ value: Double) -> Bool { value >= 0 }
 
 extension RunConfiguration.Model {
@@ -34,14 +39,15 @@ extension RunConfiguration.Model {
         try fields.field("channel_multipliers", &channelMultipliers, must: "1 to 8 numbers of at least 1 and at most 1024") {
             (1...8).contains($0.count) && $0.allSatisfy((1...1024).contains)
         }
-        try fields.field("residual_blocks", &residualBlocks, must: sizes, size)
+        try fields.field("residual_blocks", &residualBlocks, must: depths, depth)
         try fields.field("patch_size", &patchSize, must: sizes, size)
         try fields.field("patch_width", &patchWidth, must: sizes, size)
         let step = downsampling
-        try fields.field("image_size", &imageSize, must: "a multiple of \(step), the pixels of one token, from \(2 * step) to 65536") {
-            size($0) && $0 >= 2 * step && $0 % step == 0
+        let most = min(65_536, mostTokensOfSide * step)
+        try fields.field("image_size", &imageSize, must: "a multiple of \(step), the pixels of one token, from \(2 * step) to \(most)") {
+            $0 >= 2 * step && $0 <= most && $0 % step == 0
         }
-        try fields.field("attention_blocks", &attentionBlocks, must: sizes, size)
+        try fields.field("attention_blocks", &attentionBlocks, must: depths, depth)
         let (encoderWidth, decoderWidth) = (width, channels * (channelMultipliers.last ?? 1))
         try fields.field("encoder_heads", &encoderHeads, must: "a divisor of the encoder's token width \(encoderWidth)") {
             $0 >= 1 && encoderWidth % $0 == 0
@@ -63,8 +69,8 @@ extension RunConfiguration.SourceRecovery {
         try fields.field("width", &width, must: sizes, size)
         let width = width
         try fields.field("heads", &heads, must: "a divisor of the width \(width)") { $0 >= 1 && width % $0 == 0 }
-        try fields.field("cross_attention_blocks", &crossAttentionBlocks, must: sizes, size)
-        try fields.field("self_attention_blocks", &selfAttentionBlocks, must: "0 or more") { $0 >= 0 }
+        try fields.field("cross_attention_blocks", &crossAttentionBlocks, must: depths, depth)
+        try fields.field("self_attention_blocks", &selfAttentionBlocks, must: "0 to 1024") { $0 == 0 || depth($0) }
     }
 }
 
@@ -137,11 +143,12 @@ extension RunConfiguration.Alignment {
             size($0) && $0 % patch == 0
         }
         let isOn = losses.alignment > 0
-        try fields.field("student_view_size", &studentViewSize, must: "a multiple of \(downsampling), the pixels of one token") {
-            size($0) && (!isOn || $0 % downsampling == 0)
+        let most = mostTokensOfSide * downsampling
+        try fields.field("student_view_size", &studentViewSize, must: "a multiple of \(downsampling), the pixels of one token, up to \(most)") {
+            size($0) && (!isOn || $0 % downsampling == 0 && $0 <= most)
         }
         try fields.field("teacher_width", &teacherWidth, must: sizes, size)
-        try fields.field("teacher_blocks", &teacherBlocks, must: sizes, size)
+        try fields.field("teacher_blocks", &teacherBlocks, must: depths, depth)
         let width = teacherWidth
         try fields.field("teacher_heads", &teacherHeads, must: "a divisor of the teacher's width \(width)") { $0 >= 1 && width % $0 == 0 }
         try fields.field("teacher_grid", &teacherGrid, must: sizes, size)

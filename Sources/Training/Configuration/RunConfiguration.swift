@@ -265,10 +265,19 @@ extension RunConfiguration {
         try self.init(yaml: text, file: file, overrides: overrides)
     }
 
+    /// Far above any model, and few enough that their bytes, and those of some vectors of them, are an Int.
+    private static let mostWeights = 1e12
+
     /// Reads the text of a configuration; `file` is its name in complaints.
     public init(yaml: String, file: String, overrides: [(key: String, value: String)] = []) throws {
         self.init()
         try ConfigurationReader.read(yaml, file: file, overrides: overrides, into: &self) { try $0.visit($1) }
+        let weights = ForwardPass(tokenizer, kept: merging.keptTokens).weightCount
+        guard weights <= RunConfiguration.mostWeights else {
+            throw ConfigurationError(
+                file, "model has \(weights) weights, more than \(RunConfiguration.mostWeights); lower model.channels, model.channel_multipliers,"
+                    + " model.patch_width, model.source_recovery.width or the numbers of blocks")
+        }
     }
 
     /// All fields with their values, dotted keys.

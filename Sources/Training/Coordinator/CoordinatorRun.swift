@@ -116,7 +116,7 @@ public final class CoordinatorRun: @unchecked Sendable {
                 self.loop.withLock { $0 = loop }
                 try FileSystem.replace(directory.path + "/endpoint", with: loop.endpoint + "\n")
                 report.event("listening on \(loop.endpoint) (bulk data on \(loop.bulkEndpoint)); waiting for workers")
-                if state.step == 0 { checkpoint() }
+                if try state.step == 0 || !store.steps().contains(state.step) { checkpoint() }
                 if stopRequested.load(ordering: .acquiring) { requestStop() }
                 exit = named(loop.run(), endpoint: loop.endpoint)
                 self.loop.withLock { $0 = nil }
@@ -126,7 +126,8 @@ public final class CoordinatorRun: @unchecked Sendable {
         }
         switch exit.exitCode {
         case ExitCode.done, ExitCode.preempted: finalCheckpoint()
-        // After a bad image or the loss of all workers the committed steps are as good as ever.
+        // After a bad image or the loss of all workers the committed steps are as good as ever. After a step that is not finite they are not:
+        // the weights that led there shall not push a checkpoint from before out.
         case ExitCode.badData, ExitCode.unavailable: if state.step > firstStep { finalCheckpoint() }
         default: break
         }
@@ -141,7 +142,7 @@ public final class CoordinatorRun: @unchecked Sendable {
     /// An end of the fleet in words that name files and addresses, which the layers below do not know.
     private func named(_ exit: FleetExit, endpoint: String) -> FleetExit {
         switch exit.exitCode {
-        case ExitCode.badData:
+        case ExitCode.badData, ExitCode.diverged:
             FleetExit(exitCode: exit.exitCode, text: RemoteSample.resolve(exit.text, count: folder.count) { folder.path(of: $0) })
         case ExitCode.unavailable: FleetExit(exitCode: exit.exitCode, text: "\(endpoint): \(exit.text)")
         default: exit
@@ -220,12 +221,17 @@ extension CoordinatorRun: CoordinatorDelegate {
         tree = SlotTree(slots: configuration.training.slots)
         let gradientDigest = sum.withBytes { SHA256.digest(of: $0) }
         let outcome = task.outcome(of: sum, pool: pool)
+        func requireFinite(_ isFinite: Bool, _ what: @autoclosure () -> String) throws {
+            guard isFinite else { throw TrainingError.notFinite(step: step, slot: nil, what: what(), samples: []) }
+        }
+        // Every slot is finite, or its worker would have said so; their sum may not be.
+        for (name, value) in outcome.terms { try requireFinite(value.isFinite, "the loss term \(name)") }
         // Each optimizer's gradient is clipped by its own norm.
         var norms: [String: Double] = [:]
         let parts = try task.model.optimizers.map { optimizer in
             let part = outcome.gradient.slice(from: optimizer.range.lowerBound, [optimizer.range.count])
             let norm = part.sumOfSquares(pool: pool).squareRoot()
-            guard norm.isFinite else { throw TrainingError.notFinite(step: step, what: "the \(optimizer.name)'s gradient") }
+            try requireFinite(norm.isFinite, "the \(optimizer.name)'s gradient")
             norms[optimizer.name == "generator" ? "gradient_norm" : "gradient_norm_\(optimizer.name)"] = norm
             return AdamW.Part(
                 range: optimizer.range, gradientScale: clippingFactor(norm: norm, limit: configuration.optimizer.gradientClip))
@@ -234,6 +240,9 @@ extension CoordinatorRun: CoordinatorDelegate {
         let learningRate = plan.learningRate(step: step)
         optimizer.update(&state.optimizer, gradient: outcome.gradient, learningRate: learningRate, parts: parts, pool: pool)
         state.statistics = state.statistics.updated(sums: outcome.statisticSums, images: outcome.images)
+        // Nothing else may reach a journal line, a worker or a checkpoint.
+        try requireFinite(state.optimizer.weights.isFinite, "a weight after the update")
+        try requireFinite(state.statistics.values.allSatisfy(\.isFinite), "a running statistic after the update")
         state.step = step + 1
         published = nil
         audit = plan.audit(after: step, previous: audit)

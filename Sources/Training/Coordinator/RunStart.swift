@@ -30,6 +30,9 @@ struct RunStart {
             loaded = newest.loaded
         }
         guard let loaded else {
+            if let first = journal.start, first > 0 {
+                throw TrainingError.journalTooLate(run: directory.path, first: first, checkpoint: 0)
+            }
             state = try TrainingState(model: model, configuration: configuration)
             runID = RunStart.newRunID()
             self.notes = notes + ["new run in \(directory.path)"]
@@ -40,8 +43,13 @@ struct RunStart {
         if let stored = attributes["dataset_fingerprint"]?.string, stored != fingerprint {
             throw TrainingError.otherDataset(run: directory.path, stored: stored, given: fingerprint)
         }
+        var changes: [String] = []
         if let yaml = attributes["config"]?.string {
-            try RunStart.check(configuration, against: yaml, named: loaded.file, run: directory.path)
+            if case .file = options.resume {
+                changes = try RunStart.changes(of: configuration, since: yaml, named: loaded.file)
+            } else {
+                try RunStart.check(configuration, against: yaml, named: loaded.file, run: directory.path)
+            }
         }
         state = try TrainingState(loaded, model: model)
         if let stored = attributes["numeric_class"]?.string, stored != NumericEnvironment.numericClass {
@@ -55,7 +63,9 @@ struct RunStart {
         if let first = journal.start, first > state.step {
             throw TrainingError.journalTooLate(run: directory.path, first: first, checkpoint: state.step)
         }
-        runID = attributes["run_id"]?.string.flatMap { RunID($0) } ?? RunStart.newRunID()
+        // With other settings it is another run.
+        runID = (changes.isEmpty ? attributes["run_id"]?.string.flatMap { RunID($0) } : nil) ?? RunStart.newRunID()
+        notes += changes.map { "not as in the checkpoint: \($0)" }
         let replayed = max(0, (journal.end ?? 0) - state.step)
         self.notes =
             notes + [
@@ -78,6 +88,19 @@ struct RunStart {
     private static func check(_ configuration: RunConfiguration, against directory: RunDirectory) throws {
         guard let stored = try directory.storedConfig() else { return }
         try check(configuration, against: stored, named: directory.config, run: directory.path)
+    }
+
+    /// What a run that starts from a given checkpoint does otherwise than the checkpoint's run, e.g. with a lower learning rate because that one
+    /// diverged. Anything but the model may change; whether the checkpoint has all weights that the losses need `TrainingState` finds out.
+    private static func changes(of configuration: RunConfiguration, since yaml: String, named file: String) throws -> [String] {
+        let stored = try RunConfiguration(yaml: yaml, file: file)
+        let pairs = zip(configuration.entries, stored.entries).filter { $0.value != $1.value && !mayChange($0.key, configuration) }
+        return try pairs.map { mine, theirs in
+            guard !mine.key.hasPrefix("model."), !mine.key.hasPrefix("discriminator.") else {
+                throw TrainingError.otherConfiguration(run: file, key: mine.key, stored: theirs.value, given: mine.value)
+            }
+            return "\(mine.key) \(mine.value), was \(theirs.value)"
+        }
     }
 
     private static func check(_ configuration: RunConfiguration, against yaml: String, named file: String, run: String) throws {

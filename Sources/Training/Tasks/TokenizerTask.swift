@@ -50,23 +50,26 @@ public struct TokenizerTask: Sendable {
     /// - Parameters:
     ///   - weights: `[weightsCount]`
     ///   - images: the encoded images with their sample ids.
+    ///   - slot: its number, for complaints.
     ///   - kept: how many tokens to keep.
-    /// - Throws: `ImageError` for an image that cannot be decoded, `TrainingError.notFinite` for a loss that is not a finite number.
+    /// - Throws: `ImageError` for an image that cannot be decoded, `TrainingError.notFinite` for a result that is not all finite numbers.
     public func computeSlot(
-        weights: Tensor, images: [(sample: Int, name: String, bytes: [UInt8])], step: Int, kept: Int, into result: Tensor, pool: ThreadPool
+        weights: Tensor, images: [(sample: Int, name: String, bytes: [UInt8])], step: Int, slot: Int, kept: Int, into result: Tensor,
+        pool: ThreadPool
     ) throws {
         let views = try decode(images, step: step)
-        try computeSlot(weights: weights, views: views, samples: images.map(\.sample), step: step, kept: kept, into: result, pool: pool)
+        try computeSlot(
+            weights: weights, views: views, samples: images.map(\.sample), step: step, slot: slot, kept: kept, into: result, pool: pool)
     }
 
     /// Adds up one slot of decoded images. `result [resultCount]` is overwritten; all zeros for no images.
     ///
     /// - Parameters:
     ///   - views: by `transforms`, `[B, size, size, 3]` each.
-    ///   - samples: the images' ids, for complaints.
-    /// - Throws: `TrainingError.notFinite` for a loss that is not a finite number.
+    ///   - samples: the images' ids, and `slot`: the slot's number, for complaints.
+    /// - Throws: `TrainingError.notFinite` for a result that is not all finite numbers.
     package func computeSlot(
-        weights: Tensor, views: [Tensor], samples: [Int], step: Int, kept: Int, into result: Tensor, pool: ThreadPool
+        weights: Tensor, views: [Tensor], samples: [Int], step: Int, slot: Int, kept: Int, into result: Tensor, pool: ThreadPool
     ) throws {
         precondition(result.count == resultCount, "result of shape \(result.shape) for \(resultCount) floats")
         precondition(weights.count == weightsCount, "weights of shape \(weights.shape) for \(weightsCount) floats")
@@ -81,15 +84,27 @@ public struct TokenizerTask: Sendable {
             of: StageOneBatch(images: views[0], alignment: alignment), weights: weights.slice(from: 0, [layout.count]), statistics: values,
             perceptualWeights: frozen.perceptual, kept: kept, into: result.slice(from: 0, [layout.count]),
             recomputation: configuration.training.recompute, pool: pool)
-        for (name, term) in zip(model.termNames, pass.terms) where !term.isFinite {
-            throw TrainingError.lossNotFinite(step: step, term: name, samples: samples)
-        }
         let count = Float(views[0].shape[0])
+        if let culprit = notFinite(pass, images: count, gradient: result, pool: pool) {
+            throw TrainingError.notFinite(step: step, slot: slot, what: culprit, samples: samples)
+        }
         result.withElements { elements in
             elements[layout.count] = count
             for (i, term) in pass.terms.enumerated() { elements[termsOffset + i] = term * count }
             for (i, sum) in pass.statisticSums.enumerated() { elements[sumsOffset + i] = sum }
         }
+    }
+
+    /// What of a slot's result is not finite, or would not be once it is summed or squared; nil if nothing is. What says most comes first: the
+    /// single losses, their sum, the gradient that follows from them. Reading the gradient once costs a thousandth of making it.
+    private func notFinite(_ pass: StageOneResult, images: Float, gradient: Tensor, pool: ThreadPool) -> String? {
+        let terms = Array(zip(model.termNames, pass.terms))
+        if let (name, _) = (terms.dropFirst() + terms.prefix(1)).first(where: { !($1 * images).isFinite }) { return "the loss term \(name)" }
+        let part = model.optimizers.first {
+            !gradient.slice(from: $0.range.lowerBound, [$0.range.count]).sumOfSquares(pool: pool).isFinite
+        }
+        if let part { return "the \(part.name)'s gradient" }
+        return pass.statisticSums.allSatisfy(\.isFinite) ? nil : "a running statistic"
     }
 
     /// Decodes and transforms images to views `[B, size, size, 3]`, one image after the other; the error is that of the first bad image.

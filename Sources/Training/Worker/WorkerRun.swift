@@ -81,8 +81,8 @@ public final class WorkerRun: WorkerDelegate {
                 guard let views = try feed.next() else { return false }
                 waited += call.duration(to: .current)
                 try run.task.computeSlot(
-                    weights: vector, views: views.images, samples: views.samples, step: step, kept: run.plan.keptTokens(step: step),
-                    into: result, pool: pool)
+                    weights: vector, views: views.images, samples: views.samples, step: step, slot: block.slots.lowerBound,
+                    kept: run.plan.keptTokens(step: step), into: result, pool: pool)
                 return slotDone()
             }
             guard try sum(left, into: result) else { return false }

@@ -50,6 +50,15 @@ extension ProcessTests {
             }
         }
 
+        @Test func anAbsurdModelIsRefused() throws {
+            let file = try Workshop.here().path("absurd.yaml")
+            let sizes = "model:\n  channels: 65536\n  channel_multipliers: [1024, 1024, 1024, 1024]\n  attention_blocks: 1024\n  residual_blocks: 1024\n"
+            try (sizes + "merging:\n  kept_tokens: 64\n  candidates: 1\n").write(toFile: file, atomically: true, encoding: .utf8)
+            for arguments in [["inspect", "--config", file], ["bench", "step", "--config", file]] {
+                try expectRefusal("mvq", arguments, exitCode: 78, "\(file): model has ", "lower model.channels")
+            }
+        }
+
         @Test func reconstructionNamesWhatIsWrong() throws {
             let reference = try Workshop.here().reference()
             func arguments(_ more: String...) -> [String] { ["reconstruct", "--checkpoint", reference.path] + more }

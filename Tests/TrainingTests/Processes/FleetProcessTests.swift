@@ -61,8 +61,8 @@ extension ProcessTests {
                                 (sample: $0, name: folder.path(of: $0), bytes: try folder.bytes(of: $0))
                             }
                             try task.computeSlot(
-                                weights: state.weights, images: images, step: step, kept: plan.keptTokens(step: step), into: result,
-                                pool: pool)
+                                weights: state.weights, images: images, step: step, slot: slots.lowerBound,
+                                kept: plan.keptTokens(step: step), into: result, pool: pool)
                             return result
                         }
                         let middle = (slots.lowerBound + slots.upperBound) / 2
