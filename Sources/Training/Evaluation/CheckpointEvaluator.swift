@@ -161,7 +161,7 @@ final class CheckpointEvaluator: Sendable {
         if best == step { try store.link("best", to: step) }
         let shown = report.records.first { $0.keptTokens == configuration.merging.keptTokens } ?? report.records[0]
         note(
-            "step \(step) evaluated (\(shown.images) images, K \(shown.keptTokens)): \(shown.text)"
+            "step \(step) evaluated (\(shown.title)): \(shown.text)"
                 + (report.examples.isEmpty ? "" : "; \(picture)") + (best == step ? "; the best so far" : ""))
     }
 }

@@ -73,6 +73,9 @@ public struct EvaluationRecord: Codable, Sendable, Equatable {
         self = record
     }
 
+    /// For people, e.g. `128 images, K 36`.
+    public var title: String { "\(images) \(images == 1 ? "image" : "images"), K \(keptTokens)" }
+
     /// For people, e.g. `PSNR 14.21 dB, SSIM 0.412, L1 0.310, codebook usage 68.7 %, …`.
     public var text: String {
         var parts = [

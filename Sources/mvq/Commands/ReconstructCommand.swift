@@ -68,7 +68,7 @@ struct ReconstructCommand: ParsableCommand {
         if json {
             print("[\n" + report.records.map { "  " + $0.json }.joined(separator: ",\n") + "\n]")
         } else {
-            for record in report.records { print("step \(record.step), \(record.images) images, K \(record.keptTokens): \(record.text)") }
+            for record in report.records { print("step \(record.step), \(record.title): \(record.text)") }
             if !report.examples.isEmpty {
                 let source = trained.tokenizer.recovery == nil ? "" : " | with predicted source"
                 let columns = "reconstruction\(source) | merge map"
