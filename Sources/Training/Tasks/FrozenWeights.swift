@@ -24,7 +24,7 @@ public struct FrozenWeights: Sendable {
             case .none: throw TrainingError.networkMissing(loss: loss, key: key, command: kind.importCommand)
             case .random: return layout.initialWeights(seed: seed)
             case .file(let path):
-                let network = try FrozenNetwork(file: path, kind: kind)
+                let network = try NetworkFile(file: path, kind: kind)
                 if let digest, digest != network.digest {
                     throw TrainingError.otherNetwork(file: path, stored: digest, found: network.digest)
                 }
@@ -49,10 +49,10 @@ extension RunConfiguration {
     public func withNetworkDigests() throws -> RunConfiguration {
         var result = self
         if losses.perceptual > 0, case .file(let path) = perceptual.network, perceptual.sha256 == nil {
-            result.perceptual.sha256 = try FrozenNetwork(file: path, kind: .perceptual).digest
+            result.perceptual.sha256 = try NetworkFile(file: path, kind: .perceptual).digest
         }
         if losses.alignment > 0, case .file(let path) = alignment.teacher, alignment.sha256 == nil {
-            result.alignment.sha256 = try FrozenNetwork(file: path, kind: .dinov2).digest
+            result.alignment.sha256 = try NetworkFile(file: path, kind: .dinov2).digest
         }
         return result
     }

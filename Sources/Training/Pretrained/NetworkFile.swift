@@ -5,10 +5,10 @@ import TensorCore
 /// A network whose weights do not change, read from a file that `mvq import` wrote.
 ///
 /// ```swift
-/// let network = try FrozenNetwork(file: "perceptual.h5", kind: .perceptual)
+/// let network = try NetworkFile(file: "perceptual.h5", kind: .perceptual)
 /// let weights = try network.vector(for: layout)
 /// ```
-public struct FrozenNetwork: Sendable {
+public struct NetworkFile: Sendable {
     public let file: String
     /// What the file was imported as.
     public let kind: PretrainedKind
