@@ -66,8 +66,10 @@ public struct Tokenizer: Sendable {
     }
 
     /// Encodes, quantises, recovers by the true owner map and decodes images `[B, H, W, 3]` in [−1, 1], keeping `kept` tokens of each.
-    /// - Parameter observe: is shown what the decoder computes on its way.
-    public func callAsFunction(_ images: Variable, kept: Int, observe: Decoder.Observer? = nil) -> Pass {
+    public func callAsFunction(_ images: Variable, kept: Int) -> Pass { passWithLastHidden(images, kept: kept).pass }
+
+    /// The same, and the input of the decoder's last convolution.
+    func passWithLastHidden(_ images: Variable, kept: Int) -> (pass: Pass, lastHidden: Variable) {
         let grid = configuration.grid
         precondition(
             images.shape[1] == configuration.imageSize && images.shape[2] == configuration.imageSize,
@@ -79,6 +81,7 @@ public struct Tokenizer: Sendable {
         let codes = quantizer(y)
         let owners = sequence.imageOwners
         let map = codes.z.recovered(owners: owners).reshaped([images.shape[0], grid, grid, configuration.encoder.bits])
-        return Pass(y: y, codes: codes, owners: owners, image: decoder(map, observe: observe))
+        let lastHidden = decoder.lastHidden(map)
+        return (Pass(y: y, codes: codes, owners: owners, image: decoder.convOut(lastHidden)), lastHidden)
     }
 }

@@ -45,8 +45,9 @@ extension StageOneModel {
         let images = batch.images
         let count = Float(images.shape[0])
         let losses = configuration.losses
+        let pass: Tokenizer.Pass
         var lastHidden: Variable?
-        let pass = tokenizer(graph.constant(images), kept: kept) { if $0 == "norm_out" { lastHidden = $1 } }
+        (pass, lastHidden) = tokenizer.passWithLastHidden(graph.constant(images), kept: kept)
 
         // What looks at the reconstruction, back to it.
         var imageTerms: [LossTerm] = []
