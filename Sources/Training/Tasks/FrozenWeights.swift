@@ -1,5 +1,4 @@
 import MergeVQ
-import NeuralNet
 import TensorCore
 
 /// The weights of the networks that judge the tokenizer and are not trained. They are the same for the whole run and on every machine: seeded
@@ -12,48 +11,17 @@ public struct FrozenWeights: Sendable {
 
     /// Makes or reads the networks that the configuration's losses need.
     ///
-    /// - Throws: `TrainingError.networkMissing` for a loss without network, `PretrainedError` if a file cannot be read or holds another network,
-    ///   `TrainingError.otherNetwork` if it is not the run's.
+    /// - Throws: `TrainingError.networkMissing` for a loss without network, `CheckpointError` or `PretrainedError` if a file cannot be read or
+    ///   holds another network, `TrainingError.otherNetwork` if it is not the run's.
     public init(_ configuration: RunConfiguration, model: StageOneModel) throws {
-        let seed = UInt64(configuration.seed)
-        func weights(
-            _ loss: String, _ key: String, _ source: RunConfiguration.NetworkSource, _ digest: String?, _ kind: PretrainedKind,
-            _ layout: ParameterLayout
-        ) throws -> Tensor {
-            switch source {
-            case .none: throw TrainingError.networkMissing(loss: loss, key: key, command: kind.importCommand)
-            case .random: return layout.initialWeights(seed: seed)
-            case .file(let path):
-                let network = try NetworkFile(file: path, kind: kind)
-                if let digest, digest != network.digest {
-                    throw TrainingError.otherNetwork(file: path, stored: digest, found: network.digest)
-                }
-                return try network.vector(for: layout, prefix: "teacher.")
-            }
-        }
-        perceptual = try model.perceptual.flatMap {
-            try weights(
-                "perceptual", "perceptual.network", configuration.perceptual.network, configuration.perceptual.sha256, .perceptual, $0.layout)
-        }
-        teacher = try model.teacher.flatMap {
-            try weights("alignment", "alignment.teacher", configuration.alignment.teacher, configuration.alignment.sha256, .dinov2, $0.layout)
-        }
+        perceptual = try FrozenWeights.perceptual(configuration, model: model)
+        teacher = try NeededNetwork.teacher(configuration, model: model)?.weights()
     }
-}
 
-extension RunConfiguration {
-    /// The configuration with the digests of the networks it names, so that workers and later parts of the run can tell whether theirs are the
-    /// same.
+    /// The weights of the perceptual network alone; nil if the model has none.
     ///
-    /// - Throws: `PretrainedError` if a file cannot be read.
-    public func withNetworkDigests() throws -> RunConfiguration {
-        var result = self
-        if losses.perceptual > 0, case .file(let path) = perceptual.network, perceptual.sha256 == nil {
-            result.perceptual.sha256 = try NetworkFile(file: path, kind: .perceptual).digest
-        }
-        if losses.alignment > 0, case .file(let path) = alignment.teacher, alignment.sha256 == nil {
-            result.alignment.sha256 = try NetworkFile(file: path, kind: .dinov2).digest
-        }
-        return result
+    /// - Throws: as `init` does.
+    public static func perceptual(_ configuration: RunConfiguration, model: StageOneModel) throws -> Tensor? {
+        try NeededNetwork.perceptual(configuration, model: model)?.weights()
     }
 }
