@@ -94,12 +94,13 @@ import Testing
         close(sink, dw.map { $0 + 1 }, "weight gradient added to ones")
     }
 
-    /// Threads cut the lines of few images among them, and what falls on a line comes from tiles that several threads compute.
+    /// Threads cut the lines of few images among them, and what falls on a line comes from tiles that several threads compute. Here a tile is a line of
+    /// the output or two.
     @Test(arguments: [
-        Case(batch: 1, height: 48, width: 40, inputs: 24, outputs: 16, kernel: 3, stride: 2, padding: 1),
-        Case(batch: 1, height: 50, width: 31, inputs: 40, outputs: 8, kernel: 4, stride: 2, padding: 1),
-        Case(batch: 3, height: 33, width: 34, inputs: 32, outputs: 8, kernel: 5, stride: 2, padding: 0),
-        Case(batch: 2, height: 64, width: 32, inputs: 16, outputs: 8, kernel: 4, stride: 4, padding: 0),
+        Case(batch: 1, height: 32, width: 128, inputs: 116, outputs: 4, kernel: 3, stride: 2, padding: 1),
+        Case(batch: 1, height: 34, width: 128, inputs: 66, outputs: 4, kernel: 4, stride: 2, padding: 1),
+        Case(batch: 3, height: 35, width: 67, inputs: 42, outputs: 4, kernel: 5, stride: 2, padding: 0),
+        Case(batch: 2, height: 64, width: 256, inputs: 66, outputs: 4, kernel: 4, stride: 4, padding: 0),
         Case(batch: 1, height: 7, width: 160, inputs: 24, outputs: 8, kernel: 3, stride: 2, padding: 1),
     ])
     func threadsMoveNoBitOfAnInputGradient(_ c: Case) {
