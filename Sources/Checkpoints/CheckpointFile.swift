@@ -34,11 +34,14 @@ enum CheckpointFile {
         return digests
     }
 
+    /// What a file holds besides its arrays.
+    typealias Content = (step: Int, attributes: [String: AttributeValue], contentSHA256: String)
+
     /// Reads every dataset, compares digests, and passes the arrays on one at a time.
     /// Throws `CheckpointError.damaged` naming the dataset, or `.notACheckpoint`.
     static func read(
         _ path: String, expecting manifest: CheckpointManifest?, visit: (CheckpointArray) -> Void
-    ) throws -> (step: Int, attributes: [String: AttributeValue]) {
+    ) throws -> Content {
         let reader = try open(path)
         let state = try attempt(reader, "/state") { try Self.state(of: $0) }
         let expected = manifest.map { Dictionary($0.datasets.map { ($0.path, $0) }, uniquingKeysWith: { first, _ in first }) }
@@ -71,7 +74,7 @@ enum CheckpointFile {
             throw CheckpointError.damaged(
                 file: path, dataset: nil, reason: "attributes or the list of datasets do not match content_sha256")
         }
-        return state
+        return (state.step, state.attributes, content)
     }
 
     /// Opens a file and makes sure that it claims to be a checkpoint of this version.

@@ -24,12 +24,19 @@ extension CheckpointStore {
     ///
     /// - Parameter keeping: tells of a path whether its array is wanted; the whole file is verified all the same.
     public static func load(path: String, keeping keep: (String) -> Bool = { _ in true }) throws -> LoadedCheckpoint {
+        var arrays: [CheckpointArray] = []
+        let verified = try read(path: path) { if keep($0.path) { arrays.append($0) } }
+        let checkpoint = Checkpoint(step: verified.step, attributes: verified.attributes, arrays: arrays)
+        return LoadedCheckpoint(checkpoint: checkpoint, file: verified.file, manifest: verified.manifest)
+    }
+
+    /// The same for files too large to hold: passes the arrays on one at a time, sorted by path. They are known to be intact once this returns.
+    public static func read(path: String, visit: (CheckpointArray) -> Void) throws -> VerifiedCheckpoint {
         let file = resolve(path)
         guard FileSystem.exists(file) else { throw CheckpointError.notFound(file: path) }
-        var arrays: [CheckpointArray] = []
-        let (state, manifest) = try verify(file) { if keep($0.path) { arrays.append($0) } }
-        let checkpoint = Checkpoint(step: state.step, attributes: state.attributes, arrays: arrays)
-        return LoadedCheckpoint(checkpoint: checkpoint, file: file, manifest: manifest)
+        let (state, manifest) = try verify(file, visit: visit)
+        return VerifiedCheckpoint(
+            file: file, step: state.step, attributes: state.attributes, contentSHA256: state.contentSHA256, manifest: manifest)
     }
 
     /// The newest checkpoint that loads, and the damaged ones that were passed over.
@@ -58,7 +65,7 @@ extension CheckpointStore {
     /// Verifies a file against its manifest (if there) and against itself, passing its arrays on one at a time.
     static func verify(
         _ file: String, visit: (CheckpointArray) -> Void
-    ) throws -> (state: (step: Int, attributes: [String: AttributeValue]), manifest: ManifestStatus) {
+    ) throws -> (state: CheckpointFile.Content, manifest: ManifestStatus) {
         let manifestPath = CheckpointManifest.path(of: file)
         guard FileSystem.exists(manifestPath), manifestPath != file else {
             return (try CheckpointFile.read(file, expecting: nil, visit: visit), .absent)
@@ -71,7 +78,7 @@ extension CheckpointStore {
         }
         let intact = try FileSystem.digest(of: file) == manifest.sha256
         // A file with a wrong digest is read all the same: the error should name the dataset that changed.
-        let state: (step: Int, attributes: [String: AttributeValue])
+        let state: CheckpointFile.Content
         do {
             state = try CheckpointFile.read(file, expecting: manifest, visit: visit)
         } catch CheckpointError.notACheckpoint(_, let reason) where !intact {

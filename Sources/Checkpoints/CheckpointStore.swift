@@ -44,6 +44,18 @@ public enum ManifestStatus: Equatable, Sendable {
     }
 }
 
+/// What a checkpoint file that was read and verified says besides its arrays.
+public struct VerifiedCheckpoint: Sendable {
+    /// The file itself where a link was given.
+    public let file: String
+    public let step: Int
+    /// Attributes of `/state`.
+    public let attributes: [String: AttributeValue]
+    /// `Checkpoint.contentSHA256`
+    public let contentSHA256: String
+    public let manifest: ManifestStatus
+}
+
 /// A checkpoint that has been loaded and verified.
 public struct LoadedCheckpoint: Sendable {
     public let checkpoint: Checkpoint

@@ -23,6 +23,12 @@ package struct ConvolutionGeometry: Sendable, Equatable {
 
     package var outputHeight: Int { (height + 2 * padding - kernelHeight) / stride + 1 }
     package var outputWidth: Int { (width + 2 * padding - kernelWidth) / stride + 1 }
+    /// Lines of the output that a range of lines of the map, not an empty one, has a part in.
+    package func outputLines(reaching lines: Range<Int>) -> Range<Int> {
+        let first = max(0, (lines.lowerBound + padding - kernelHeight + stride) / stride)
+        return first..<max(first, min(outputHeight, (lines.upperBound - 1 + padding) / stride + 1))
+    }
+
     /// Floats in one column-matrix row: kernelHeight · kernelWidth · channels.
     package var patch: Int { kernelHeight * kernelWidth * channels }
 }
@@ -64,10 +70,10 @@ package func gatherPatches(
     }
 }
 
-/// The transpose of `gatherPatches`: adds the column rows `pixels` back onto the map.
+/// The transpose of `gatherPatches`: adds the column rows `pixels` back onto the map, where they fall on its lines `lines`.
 @inline(never)
 package func scatterPatches(
-    _ columns: UnsafePointer<Float>, _ g: ConvolutionGeometry, pixels: Range<Int>, into map: UnsafeMutablePointer<Float>
+    _ columns: UnsafePointer<Float>, _ g: ConvolutionGeometry, pixels: Range<Int>, lines: Range<Int>, into map: UnsafeMutablePointer<Float>
 ) {
     let outputWidth = g.outputWidth
     let channels = g.channels
@@ -77,7 +83,7 @@ package func scatterPatches(
         let left = (pixel % outputWidth) &* g.stride &- g.padding
         for ky in 0..<g.kernelHeight {
             let y = top &+ ky
-            if y >= 0 && y < g.height {
+            if lines.contains(y) {
                 for kx in 0..<g.kernelWidth {
                     let x = left &+ kx
                     if x >= 0 && x < g.width {

@@ -59,14 +59,16 @@ package func normaliseChannels(
     }
 }
 
-/// First backward pass: `d` gets the gradient before the SiLU, and Σ d and Σ d·x̂ per channel are added (double over blocks of 64 rows);
-/// x̂ = (x − center)·inverse.
-@inline(never)
-package func groupNormGradientSums(
-    _ x: UnsafePointer<Float>, factor: UnsafePointer<Float>, offset: UnsafePointer<Float>, silu: Bool,
-    center: UnsafePointer<Float>, inverse: UnsafePointer<Float>, gradient dy: UnsafePointer<Float>,
-    into out: UnsafeMutablePointer<Float>, rows: Int, channels: Int, scratch: UnsafeMutablePointer<Float>,
-    sums: UnsafeMutablePointer<Double>, projections: UnsafeMutablePointer<Double>
+/// First backward pass of a normalisation and its activation f: `out` gets the gradient d before the activation, and Σ d and Σ d·x̂ per channel are
+/// added (double over blocks of 64 rows); x̂ = (x − center)·inverse.
+///
+/// - Parameter gradient: (y, dy) ↦ dy · f′(y) with y = x · factor + offset.
+@inline(__always)
+func gradientSums(
+    _ x: UnsafePointer<Float>, factor: UnsafePointer<Float>, offset: UnsafePointer<Float>, center: UnsafePointer<Float>,
+    inverse: UnsafePointer<Float>, gradient dy: UnsafePointer<Float>, into out: UnsafeMutablePointer<Float>, rows: Int, channels: Int,
+    scratch: UnsafeMutablePointer<Float>, sums: UnsafeMutablePointer<Double>, projections: UnsafeMutablePointer<Double>,
+    through gradient: (_ y: Float, _ dy: Float) -> Float
 ) {
     let partialSum = scratch
     let partialProjection = scratch + channels
@@ -81,13 +83,7 @@ package func groupNormGradientSums(
             let row = x + r &* channels
             let d = out + r &* channels
             let source = dy + r &* channels
-            if silu {
-                for c in 0..<channels {
-                    d[c] = source[c] * siluDerivative(relaxed_multiply_add(row[c], factor[c], offset[c]))
-                }
-            } else {
-                for c in 0..<channels { d[c] = source[c] }
-            }
+            for c in 0..<channels { d[c] = gradient(relaxed_multiply_add(row[c], factor[c], offset[c]), source[c]) }
             for c in 0..<channels {
                 partialSum[c] += d[c]
                 partialProjection[c] = relaxed_multiply_add(d[c], (row[c] - center[c]) * inverse[c], partialProjection[c])
@@ -98,6 +94,25 @@ package func groupNormGradientSums(
             projections[c] += Double(partialProjection[c])
         }
         start &+= length
+    }
+}
+
+/// `gradientSums` with a SiLU if asked.
+@inline(never)
+package func groupNormGradientSums(
+    _ x: UnsafePointer<Float>, factor: UnsafePointer<Float>, offset: UnsafePointer<Float>, silu: Bool,
+    center: UnsafePointer<Float>, inverse: UnsafePointer<Float>, gradient dy: UnsafePointer<Float>,
+    into out: UnsafeMutablePointer<Float>, rows: Int, channels: Int, scratch: UnsafeMutablePointer<Float>,
+    sums: UnsafeMutablePointer<Double>, projections: UnsafeMutablePointer<Double>
+) {
+    if silu {
+        gradientSums(
+            x, factor: factor, offset: offset, center: center, inverse: inverse, gradient: dy, into: out, rows: rows, channels: channels,
+            scratch: scratch, sums: sums, projections: projections) { y, dy in dy * siluDerivative(y) }
+    } else {
+        gradientSums(
+            x, factor: factor, offset: offset, center: center, inverse: inverse, gradient: dy, into: out, rows: rows, channels: channels,
+            scratch: scratch, sums: sums, projections: projections) { _, dy in dy }
     }
 }
 

@@ -32,8 +32,7 @@ package func normaliseChannels(
     }
 }
 
-/// First backward pass of a normalisation with leaky ReLU: `d` gets the gradient before the activation, and Σ d and Σ d·x̂ per channel are
-/// added (double over blocks of 64 rows); x̂ = (x − center)·inverse. The second pass is `groupNormInputGradient`.
+/// `gradientSums` with a leaky ReLU. The second pass is `groupNormInputGradient`.
 @inline(never)
 package func batchNormGradientSums(
     _ x: UnsafePointer<Float>, factor: UnsafePointer<Float>, offset: UnsafePointer<Float>, slope: Float,
@@ -41,32 +40,7 @@ package func batchNormGradientSums(
     into out: UnsafeMutablePointer<Float>, rows: Int, channels: Int, scratch: UnsafeMutablePointer<Float>,
     sums: UnsafeMutablePointer<Double>, projections: UnsafeMutablePointer<Double>
 ) {
-    let partialSum = scratch
-    let partialProjection = scratch + channels
-    var start = 0
-    while start < rows {
-        let length = rows &- start < 64 ? rows &- start : 64
-        for c in 0..<channels {
-            partialSum[c] = 0
-            partialProjection[c] = 0
-        }
-        for r in start..<(start &+ length) {
-            let row = x + r &* channels
-            let d = out + r &* channels
-            let source = dy + r &* channels
-            for c in 0..<channels {
-                let y = relaxed_multiply_add(row[c], factor[c], offset[c])
-                d[c] = y > 0 ? source[c] : slope * source[c]
-            }
-            for c in 0..<channels {
-                partialSum[c] += d[c]
-                partialProjection[c] = relaxed_multiply_add(d[c], (row[c] - center[c]) * inverse[c], partialProjection[c])
-            }
-        }
-        for c in 0..<channels {
-            sums[c] += Double(partialSum[c])
-            projections[c] += Double(partialProjection[c])
-        }
-        start &+= length
-    }
+    gradientSums(
+        x, factor: factor, offset: offset, center: center, inverse: inverse, gradient: dy, into: out, rows: rows, channels: channels,
+        scratch: scratch, sums: sums, projections: projections) { y, dy in y > 0 ? dy : slope * dy }
 }

@@ -66,8 +66,10 @@ public struct Tokenizer: Sendable {
     }
 
     /// Encodes, quantises, recovers by the true owner map and decodes images `[B, H, W, 3]` in [−1, 1], keeping `kept` tokens of each.
-    /// - Parameter observe: is shown what the decoder computes on its way.
-    public func callAsFunction(_ images: Variable, kept: Int, observe: Decoder.Observer? = nil) -> Pass {
+    public func callAsFunction(_ images: Variable, kept: Int) -> Pass { passWithLastHidden(images, kept: kept).pass }
+
+    /// The same, and the input of the decoder's last convolution.
+    func passWithLastHidden(_ images: Variable, kept: Int) -> (pass: Pass, lastHidden: Variable) {
         precondition(
             images.shape[1] == configuration.imageSize && images.shape[2] == configuration.imageSize,
             "images of shape \(images.shape) for a tokenizer of \(configuration.imageSize) pixels")
@@ -77,14 +79,17 @@ public struct Tokenizer: Sendable {
         let y = encoder.project(sequence)
         let codes = quantizer(y)
         let owners = sequence.imageOwners
-        return Pass(y: y, codes: codes, owners: owners, image: decode(codes.z, owners: owners, observe: observe))
+        let lastHidden = decoder.lastHidden(map(of: codes.z, owners: owners))
+        return (Pass(y: y, codes: codes, owners: owners, image: decoder.convOut(lastHidden)), lastHidden)
     }
 
     /// Decodes quantised tokens `[B, K, bits]`, each put where it belongs (eq. 11, 6), to images `[B, H, W, 3]`, not clamped.
     /// - Parameter owners: the token of every position, `[B · L]`: the true owner map, or a predicted one.
-    public func decode(_ z: Variable, owners: [Int32], observe: Decoder.Observer? = nil) -> Variable {
-        let grid = configuration.grid
-        return decoder(z.recovered(owners: owners).reshaped([z.shape[0], grid, grid, configuration.encoder.bits]), observe: observe)
+    public func decode(_ z: Variable, owners: [Int32]) -> Variable { decoder(map(of: z, owners: owners)) }
+
+    /// Tokens on their map, `[B, √L, √L, bits]`.
+    private func map(of z: Variable, owners: [Int32]) -> Variable {
+        z.recovered(owners: owners).reshaped([z.shape[0], configuration.grid, configuration.grid, configuration.encoder.bits])
     }
 
     /// The owner map that source recovery predicts from quantised tokens `[B, K, bits]` alone (eq. 8), `[B · L]`; of equal scores the first

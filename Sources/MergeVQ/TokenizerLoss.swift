@@ -66,6 +66,16 @@ public struct LossTerm {
 
     /// What the term adds to the total.
     var weighted: (weight: Float, loss: Variable)? { loss.flatMap { weight == 0 ? nil : (weight, $0) } }
+
+    /// The values of a pass's terms in the order of `names`. Every name must be that of one term, and every term named.
+    static func values(of terms: [LossTerm], by names: [String]) -> [Float] {
+        let values = Dictionary(uniqueKeysWithValues: terms.map { ($0.name, $0.value) })
+        precondition(values.count == names.count, "terms \(values.keys.sorted()) of a pass that should have \(names)")
+        return names.map { name in
+            guard let value = values[name] else { preconditionFailure("a pass without the term \(name)") }
+            return value
+        }
+    }
 }
 
 extension Tokenizer {
@@ -88,7 +98,8 @@ extension Tokenizer {
     public func loss(of pass: Pass, images: Tensor, weights: TokenizerLossWeights) -> Loss {
         let terms = [reconstructionTerm(of: pass.image, images: images, weights: weights)] + codeTerms(of: pass, weights: weights)
         let total = Variable.weightedSum(terms.compactMap(\.weighted))
-        return Loss(total: total, terms: [total.value.scalar] + terms.map(\.value))
+        let all = [LossTerm("loss", showing: total.value.scalar)] + terms
+        return Loss(total: total, terms: LossTerm.values(of: all, by: Tokenizer.termNames))
     }
 
     /// The distance between images and reconstructions `[B, H, W, 3]`.

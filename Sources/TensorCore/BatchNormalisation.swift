@@ -18,16 +18,15 @@ public struct BatchStatistics: Sendable, Equatable {
 /// Batch normalisation of channels-last values `[B, …, C]`: every channel over all images and positions, with gain and bias `[C]`, then a leaky
 /// ReLU (spec 5, PatchGAN).
 ///
-/// Positions of all images are cut into chunks of a size that depends on the shape alone. A chunk's mean and squares are taken while it is in the
-/// cache; chunks are combined in order, in double precision.
+/// Positions of all images are cut into chunks (`PositionChunks`). A chunk's mean and squares are taken while it is in the cache; chunks are combined
+/// in order, in double precision.
 package struct BatchNormalisation {
     let positions: Int
     let channels: Int
     let epsilon: Float
     /// Of the leaky ReLU; 1 for none.
     let slope: Float
-    private let chunkPositions: Int
-    private let chunks: Int
+    private let chunks: PositionChunks
 
     /// What values are normalised by, `[C]` each.
     package struct Scale: Sendable {
@@ -43,8 +42,7 @@ package struct BatchNormalisation {
         positions = shape.count / max(channels, 1)
         self.epsilon = epsilon
         self.slope = slope
-        chunkPositions = max(64, 65_536 / max(channels, 1) / 64 * 64)
-        chunks = max(1, (positions + chunkPositions - 1) / chunkPositions)
+        chunks = PositionChunks(positions, channels: channels)
     }
 
     /// The scale by a batch's own statistics.
@@ -68,11 +66,7 @@ package struct BatchNormalisation {
 
     /// Calls `body(chunk, positions)` for every chunk on the pool.
     private func forEachChunk(_ pool: ThreadPool, _ body: (Int, Range<Int>) -> Void) {
-        pool.parallel(chunks) { chunk in body(chunk, range(chunk)) }
-    }
-
-    private func range(_ chunk: Int) -> Range<Int> {
-        (chunk * chunkPositions)..<min(positions, (chunk + 1) * chunkPositions)
+        pool.parallel(chunks.count) { chunk in body(chunk, chunks[chunk]) }
     }
 
     private func at(_ x: Tensor, _ rows: Range<Int>) -> UnsafeMutablePointer<Float> { x.pointer + rows.lowerBound * channels }
@@ -96,7 +90,7 @@ package struct BatchNormalisation {
     ) -> Tensor {
         let (factor, offset) = affine(gain, bias, scale)
         let dx = Tensor(uninitialised: x.shape)
-        var partial = [Double](repeating: 0, count: chunks * 2 * channels)
+        var partial = [Double](repeating: 0, count: chunks.count * 2 * channels)
         partial.withUnsafeMutableBufferPointer { partial in
             nonisolated(unsafe) let partial = partial
             forEachChunk(pool) { chunk, rows in
@@ -114,7 +108,7 @@ package struct BatchNormalisation {
         let projection = Tensor(zeros: [channels])
         for c in 0..<channels {
             var (sum, projected) = (0.0, 0.0)
-            for chunk in 0..<chunks {
+            for chunk in 0..<chunks.count {
                 sum += partial[chunk * 2 * channels + c]
                 projected += partial[(chunk * 2 + 1) * channels + c]
             }
@@ -150,7 +144,7 @@ package struct BatchNormalisation {
     package func statistics(of x: Tensor, pool: ThreadPool) -> BatchStatistics {
         precondition(positions > 1, "a value of shape \(x.shape) has no variance over its batch: one value a channel")
         // Per chunk: Σ x of every channel, then Σ (x − chunk's mean)².
-        var partial = [Double](repeating: 0, count: chunks * 2 * channels)
+        var partial = [Double](repeating: 0, count: chunks.count * 2 * channels)
         partial.withUnsafeMutableBufferPointer { partial in
             nonisolated(unsafe) let partial = partial
             forEachChunk(pool) { chunk, rows in
@@ -171,12 +165,12 @@ package struct BatchNormalisation {
         }
         var means = [Double](repeating: 0, count: channels)
         var squares = means
-        for chunk in 0..<chunks {
+        for chunk in 0..<chunks.count {
             for c in 0..<channels { means[c] += partial[chunk * 2 * channels + c] }
         }
         for c in 0..<channels { means[c] /= Double(positions) }
-        for chunk in 0..<chunks {
-            let count = Double(range(chunk).count)
+        for chunk in 0..<chunks.count {
+            let count = Double(chunks[chunk].count)
             for c in 0..<channels {
                 let distance = partial[chunk * 2 * channels + c] / count - means[c]
                 squares[c] += partial[(chunk * 2 + 1) * channels + c] + count * distance * distance

@@ -3,8 +3,8 @@ import Kernels
 /// Group normalisation of channels-last values `[B, …, C]` over each group's channels and all positions of an image, gain and bias per channel
 /// (or per image and channel), then SiLU if asked.
 ///
-/// An image's positions are cut into chunks of a size that depends on the shape alone. A chunk's mean and squares are taken while it is in the
-/// cache; chunks are combined in order, in double precision.
+/// An image's positions are cut into chunks (`PositionChunks`). A chunk's mean and squares are taken while it is in the cache; chunks are combined in
+/// order, in double precision.
 package struct GroupNormalisation {
     let batch: Int
     let positions: Int
@@ -12,8 +12,7 @@ package struct GroupNormalisation {
     let groups: Int
     let epsilon: Float
     let silu: Bool
-    private let chunkPositions: Int
-    private let chunks: Int
+    private let chunks: PositionChunks
 
     /// What the backward pass needs: per image and channel `[B, C]` the group's mean and inverse deviation.
     package struct Statistics: Sendable {
@@ -29,17 +28,16 @@ package struct GroupNormalisation {
         self.groups = groups
         self.epsilon = epsilon
         self.silu = silu
-        chunkPositions = max(64, 65_536 / channels / 64 * 64)
-        chunks = max(1, (positions + chunkPositions - 1) / chunkPositions)
+        chunks = PositionChunks(positions, channels: channels)
     }
 
     private var groupWidth: Int { channels / groups }
 
     /// Calls `body(image, chunk, rows)` for every chunk on the pool; rows count from the image's first position.
     private func forEachChunk(_ pool: ThreadPool, _ body: (Int, Int, Range<Int>) -> Void) {
-        pool.parallel(batch * chunks) { unit in
-            let chunk = unit % chunks
-            body(unit / chunks, chunk, (chunk * chunkPositions)..<min(positions, (chunk + 1) * chunkPositions))
+        pool.parallel(batch * chunks.count) { unit in
+            let chunk = unit % chunks.count
+            body(unit / chunks.count, chunk, chunks[chunk])
         }
     }
 
@@ -78,11 +76,11 @@ package struct GroupNormalisation {
         let gainStride = stride(of: gain)
         let (factor, offset) = affine(gain, bias, gainStride, statistics)
         let dx = Tensor(uninitialised: x.shape)
-        var partial = [Double](repeating: 0, count: batch * chunks * 2 * channels)
+        var partial = [Double](repeating: 0, count: batch * chunks.count * 2 * channels)
         partial.withUnsafeMutableBufferPointer { partial in
             nonisolated(unsafe) let partial = partial
             forEachChunk(pool) { image, chunk, rows in
-                guard let sums = partial.baseAddress.map({ $0 + (image * chunks + chunk) * 2 * channels }) else { return }
+                guard let sums = partial.baseAddress.map({ $0 + (image * chunks.count + chunk) * 2 * channels }) else { return }
                 Storage.withScratch(2 * channels) { scratch in
                     groupNormGradientSums(
                         at(x, image, rows), factor: factor.pointer + image * channels, offset: offset.pointer + image * channels, silu: silu,
@@ -96,8 +94,8 @@ package struct GroupNormalisation {
         let projection = Tensor(uninitialised: [batch, channels])
         for image in 0..<batch {
             var sums = [Double](repeating: 0, count: 2 * channels)
-            for chunk in 0..<chunks {
-                let start = (image * chunks + chunk) * 2 * channels
+            for chunk in 0..<chunks.count {
+                let start = (image * chunks.count + chunk) * 2 * channels
                 for i in 0..<(2 * channels) { sums[i] += partial[start + i] }
             }
             for c in 0..<channels {
@@ -146,11 +144,11 @@ package struct GroupNormalisation {
     /// Mean and inverse deviation of every group: chunks' means and squares around them, combined by Chan's formula.
     private func statistics(of x: Tensor, pool: ThreadPool) -> Statistics {
         // Per chunk and group: mean, and Σ (x − mean)².
-        var partial = [Double](repeating: 0, count: batch * chunks * groups * 2)
+        var partial = [Double](repeating: 0, count: batch * chunks.count * groups * 2)
         partial.withUnsafeMutableBufferPointer { partial in
             nonisolated(unsafe) let partial = partial
             forEachChunk(pool) { image, chunk, rows in
-                let start = (image * chunks + chunk) * groups * 2
+                let start = (image * chunks.count + chunk) * groups * 2
                 withUnsafeTemporaryAllocation(of: Double.self, capacity: channels) { sums in
                     sums.initialize(repeating: 0)
                     guard let perChannel = sums.baseAddress else { return }
@@ -184,14 +182,12 @@ package struct GroupNormalisation {
         let statistics = Statistics(center: Tensor(uninitialised: [batch, channels]), inverse: Tensor(uninitialised: [batch, channels]))
         for image in 0..<batch {
             for group in 0..<groups {
-                func total(_ chunk: Int) -> Double { partial[((image * chunks + chunk) * groups + group) * 2] }
-                func squares(_ chunk: Int) -> Double { partial[((image * chunks + chunk) * groups + group) * 2 + 1] }
-                func count(_ chunk: Int) -> Double {
-                    Double(groupWidth * (min(positions, (chunk + 1) * chunkPositions) - chunk * chunkPositions))
-                }
-                let mean = (0..<chunks).reduce(0.0) { $0 + total($1) } / Double(groupWidth * positions)
+                func total(_ chunk: Int) -> Double { partial[((image * chunks.count + chunk) * groups + group) * 2] }
+                func squares(_ chunk: Int) -> Double { partial[((image * chunks.count + chunk) * groups + group) * 2 + 1] }
+                func count(_ chunk: Int) -> Double { Double(groupWidth * chunks[chunk].count) }
+                let mean = (0..<chunks.count).reduce(0.0) { $0 + total($1) } / Double(groupWidth * positions)
                 let variance =
-                    (0..<chunks).reduce(0.0) { sum, chunk in
+                    (0..<chunks.count).reduce(0.0) { sum, chunk in
                         let distance = total(chunk) / count(chunk) - mean
                         return sum + squares(chunk) + count(chunk) * distance * distance
                     } / Double(groupWidth * positions)

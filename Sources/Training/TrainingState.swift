@@ -36,7 +36,7 @@ public struct TrainingState {
     public init(model: StageOneModel, configuration: RunConfiguration) throws {
         let weights = model.layout.initialWeights(seed: UInt64(configuration.seed))
         if let file = configuration.model.encoderStart {
-            let network = try FrozenNetwork(file: file, kind: .dinov2)
+            let network = try NetworkFile(file: file, kind: .dinov2)
             let contents = network.contents
             let values = try network.values(of: contents)
             let tensors = Dictionary(uniqueKeysWithValues: contents.map { ($0.name, Tensor(values[$0.name] ?? [], Shape($0.shape))) })

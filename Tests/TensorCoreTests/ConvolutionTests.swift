@@ -93,4 +93,33 @@ import Testing
         convolution.weightGradient(dy, input: x, into: sink, beta: 1, pool: pool)
         close(sink, dw.map { $0 + 1 }, "weight gradient added to ones")
     }
+
+    /// Threads cut the lines of few images among them, and what falls on a line comes from tiles that several threads compute. Here a tile is a line of
+    /// the output or two.
+    @Test(arguments: [
+        Case(batch: 1, height: 32, width: 128, inputs: 116, outputs: 4, kernel: 3, stride: 2, padding: 1),
+        Case(batch: 1, height: 34, width: 128, inputs: 66, outputs: 4, kernel: 4, stride: 2, padding: 1),
+        Case(batch: 3, height: 35, width: 67, inputs: 42, outputs: 4, kernel: 5, stride: 2, padding: 0),
+        Case(batch: 2, height: 64, width: 256, inputs: 66, outputs: 4, kernel: 4, stride: 4, padding: 0),
+        Case(batch: 1, height: 7, width: 160, inputs: 24, outputs: 8, kernel: 3, stride: 2, padding: 1),
+    ])
+    func threadsMoveNoBitOfAnInputGradient(_ c: Case) {
+        func random(_ shape: Shape, _ key: String) -> Tensor {
+            let philox = Philox(seed: 2, domain: key)
+            return Tensor((0..<shape.count).map { Float(philox.uniform(draw: $0)) - 0.5 }, shape)
+        }
+        let (oh, ow) = ((c.height + 2 * c.padding - c.kernel) / c.stride + 1, (c.width + 2 * c.padding - c.kernel) / c.stride + 1)
+        let dy = random([c.batch, oh, ow, c.outputs], "dy")
+        let weight = random([c.outputs, c.kernel, c.kernel, c.inputs], "w")
+        func bits(_ threads: Int) -> [UInt32] {
+            Convolution(stride: c.stride, padding: c.padding)
+                .inputGradient(dy, weight: weight, shape: [c.batch, c.height, c.width, c.inputs], pool: ThreadPool(threads: threads))
+                .elements.map(\.bitPattern)
+        }
+        let one = bits(1)
+        for threads in [2, 3, 4, 9] {
+            let isSame = bits(threads) == one
+            #expect(isSame, "\(threads) threads")
+        }
+    }
 }

@@ -35,7 +35,7 @@ import Training
 
     @Test func everyPartLearnsAndEveryTermIsNamed() throws {
         let task = try TokenizerTask(Self.configuration())
-        let outcome = task.outcome(of: try slot(task), pool: ThreadPool(threads: 1))
+        let outcome = task.vectors.outcome(of: try slot(task), pool: ThreadPool(threads: 1))
         for parameter in task.layout.parameters {
             #expect(parameter.official(from: outcome.gradient).contains { $0 != 0 }, "\(parameter.name) got no gradient")
         }
@@ -80,7 +80,7 @@ import Training
             $0.losses.adaptive = true
             $0.losses.adversarial = 1
         })
-        let outcome = task.outcome(of: try slot(task), pool: ThreadPool(threads: 1))
+        let outcome = task.vectors.outcome(of: try slot(task), pool: ThreadPool(threads: 1))
         let weight = try #require(outcome.terms.first { $0.name == "adversarial_weight" }?.value)
         #expect(weight > 0 && weight.isFinite && weight != 1)
     }
@@ -89,7 +89,7 @@ import Training
     @Test func statisticsComeBackFromACheckpoint() throws {
         let task = try TokenizerTask(Self.configuration())
         var state = TrainingState(model: task.model, seed: 4)
-        let outcome = task.outcome(of: try slot(task), pool: ThreadPool(threads: 1))
+        let outcome = task.vectors.outcome(of: try slot(task), pool: ThreadPool(threads: 1))
         let digest = state.weightsDigest
         state.statistics = state.statistics.updated(sums: outcome.statisticSums, images: outcome.images)
         #expect(state.weightsDigest != digest && state.statistics.centre != nil && state.statistics.discriminator?.lecam.real != 0)

@@ -75,7 +75,7 @@ import Training
         let sum = try result(Array(images[..<3]))
         sum.accumulateInPlace(try result(Array(images[3...])), pool: ThreadPool(threads: 1))
         let before = sum.elements
-        let outcome = task.outcome(of: sum, pool: pool)
+        let outcome = task.vectors.outcome(of: sum, pool: pool)
         #expect(outcome.images == 4 && outcome.terms.map(\.name) == Tokenizer.termNames)
         #expect(outcome.gradient.elements == before.prefix(task.layout.count).map { $0 * 0.25 })
         let terms = Dictionary(uniqueKeysWithValues: outcome.terms.map { ($0.name, $0.value) })
@@ -88,7 +88,7 @@ import Training
 
     @Test func anEmptySlotIsZero() throws {
         #expect(bits(try result([])).allSatisfy { $0 == 0 })
-        let outcome = task.outcome(of: Tensor(zeros: [task.resultCount]), pool: pool)
+        let outcome = task.vectors.outcome(of: Tensor(zeros: [task.resultCount]), pool: pool)
         #expect(outcome.images == 0 && outcome.gradient.elements.allSatisfy { $0 == 0 } && outcome.terms.allSatisfy { $0.value == 0 })
     }
 

@@ -97,11 +97,14 @@ public struct Decoder: Sendable {
     }
 
     /// Intermediate values, for whoever wants to look: `stage` is `conv_in`, `dw_position`, `attn_block0` …, `attn_out`, `adagn2`,
-    /// `stage2_blocks`, `stage2_up` …, `norm_out`.
+    /// `stage2_blocks`, `stage2_up` ….
     public typealias Observer = (_ stage: String, _ value: Variable) -> Void
 
     /// Codes on their map `[B, h, w, bits]` → image `[B, H, W, 3]`, not clamped.
-    public func callAsFunction(_ z: Variable, observe: Observer? = nil) -> Variable {
+    public func callAsFunction(_ z: Variable, observe: Observer? = nil) -> Variable { convOut(lastHidden(z, observe: observe)) }
+
+    /// The input of the last convolution, `[B, H, W, channels]`.
+    func lastHidden(_ z: Variable, observe: Observer? = nil) -> Variable {
         let style = SpatialMoments(z)
         let (height, width) = (z.shape[1], z.shape[2])
         var map = convIn(z)
@@ -128,12 +131,10 @@ public struct Decoder: Sendable {
                 observe?("stage\(i)_up", map)
             }
         }
-        let hidden = map.graph.rematerialised { [normOut, map] in normOut(map) }
-        observe?("norm_out", hidden)
-        return convOut(hidden)
+        return map.graph.rematerialised { [normOut, map] in normOut(map) }
     }
 
-    /// The gradient of the last convolution's weight, from that of the image and the convolution's input (observed as `norm_out`).
+    /// The gradient of the last convolution's weight, from that of the image and `lastHidden`.
     func lastWeightGradient(_ gradient: Tensor, hidden: Tensor, pool: ThreadPool) -> Tensor {
         let result = Tensor(zeros: [gradient.shape[3], 3, 3, hidden.shape[3]])
         Convolution(stride: 1, padding: 1).weightGradient(gradient, input: hidden, into: result, beta: 0, pool: pool)

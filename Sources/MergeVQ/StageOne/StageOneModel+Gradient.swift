@@ -45,8 +45,9 @@ extension StageOneModel {
         let images = batch.images
         let count = Float(images.shape[0])
         let losses = configuration.losses
+        let pass: Tokenizer.Pass
         var lastHidden: Variable?
-        let pass = tokenizer(graph.constant(images), kept: kept) { if $0 == "norm_out" { lastHidden = $1 } }
+        (pass, lastHidden) = tokenizer.passWithLastHidden(graph.constant(images), kept: kept)
 
         // What looks at the reconstruction, back to it.
         var imageTerms: [LossTerm] = []
@@ -89,16 +90,21 @@ extension StageOneModel {
         let weighted = terms.compactMap(\.weighted)
         graph.backward(from: .weightedSum([(1, pass.image.inner(imageGradient))] + weighted), seed: Tensor([count], [1]))
 
-        let total = (imageTerms + terms).reduce((adversarial.map { $0.term * $0.weight }) ?? 0) { $0 + $1.weight * $1.value }
-        var values = [total] + (imageTerms + terms).map(\.value)
+        terms = imageTerms + terms
+        let total = terms.reduce((adversarial.map { $0.term * $0.weight }) ?? 0) { $0 + $1.weight * $1.value }
+        terms.append(LossTerm("loss", showing: total))
         var sums: [Float] = []
         if let discriminator, let statistics = statistics.discriminator, let adversarial {
             let real = discriminator(graph.constant(images))
             let fake = discriminator(graph.constant(pass.image.value))
             let loss = losses.adversarialForm.discriminatorLoss(real: real.logits, fake: fake.logits, averages: statistics.lecam)
-            values += [adversarial.term, adversarial.weight, loss.total.value.scalar, loss.hinge, loss.lecam]
             sums = statistics.sums(real: real, fake: fake, images: images.shape[0])
-            values += sums.suffix(2).map { $0 / count }
+            let logits = sums.suffix(2).map { $0 / count }
+            terms += [
+                LossTerm("generator", showing: adversarial.term), LossTerm("adversarial_weight", showing: adversarial.weight),
+                LossTerm("discriminator", showing: loss.total.value.scalar), LossTerm("discriminator_hinge", showing: loss.hinge),
+                LossTerm("lecam", showing: loss.lecam), LossTerm("logit_real", showing: logits[0]), LossTerm("logit_fake", showing: logits[1]),
+            ]
             graph.backward(from: loss.total, seed: Tensor([count], [1]))
         }
         if let centre = statistics.centre, let features = batch.alignment?.features {
@@ -106,7 +112,7 @@ extension StageOneModel {
             features.columnSums(into: sum, beta: 0, pool: pool)
             sums += sum.elements
         }
-        return StageOneResult(terms: values, statisticSums: sums, pass: pass)
+        return StageOneResult(terms: LossTerm.values(of: terms, by: termNames), statisticSums: sums, pass: pass)
     }
 
     /// The gradient of a loss of the reconstruction alone, `[B, H, W, 3]`.

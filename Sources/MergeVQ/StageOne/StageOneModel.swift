@@ -47,7 +47,7 @@ public struct StageOneModel: Sendable {
     /// Statistics before the first step.
     public var initialStatistics: StageOneStatistics { StageOneStatistics(startOf: self) }
 
-    /// The names of a pass's terms, in order.
+    /// The names of a pass's terms, in the order of `StageOneResult.terms`.
     public var termNames: [String] {
         var names = ["loss", "reconstruction"]
         if perceptual != nil { names.append("perceptual") }

@@ -93,15 +93,23 @@ package struct Convolution: Sendable {
         let pixels = g.outputHeight * g.outputWidth
         let dx = Tensor(zeros: shape)
         let tile = Convolution.tilePixels(g)
-        pool.parallel(shape[0]) { image in
-            for start in Swift.stride(from: 0, to: pixels, by: tile) {
+        // Where images are fewer than threads, their lines are cut too. Every band takes what falls on it from all tiles that reach it, in order; the
+        // cut moves no bit.
+        let bands = Partition(g.height, parts: (pool.threads + shape[0] - 1) / max(shape[0], 1))
+        pool.parallel(shape[0] * bands.parts) { unit in
+            let image = unit / bands.parts
+            let lines = bands[unit % bands.parts]
+            guard !lines.isEmpty else { return }
+            let reached = g.outputLines(reaching: lines)
+            for start in Swift.stride(from: reached.lowerBound * g.outputWidth / tile * tile, to: reached.upperBound * g.outputWidth, by: tile) {
                 let range = start..<min(pixels, start + tile)
                 Storage.withScratch(range.count * g.patch) { columns in
                     multiply(
                         MatrixOperand(dy.pointer + (image * pixels + start) * outputs, stride: outputs),
                         MatrixOperand(weight.pointer, stride: g.patch),
                         into: columns, stride: g.patch, rows: range.count, columns: g.patch, depth: outputs)
-                    scatterPatches(columns, g, pixels: range, into: dx.pointer + image * g.height * g.width * g.channels)
+                    scatterPatches(
+                        columns, g, pixels: range, lines: lines, into: dx.pointer + image * g.height * g.width * g.channels)
                 }
             }
         }

@@ -3,6 +3,7 @@ import Checksums
 import Fleet
 import Foundation
 import ImageData
+import MergeVQ
 import NeuralNet
 import Synchronization
 import Telemetry
@@ -18,7 +19,8 @@ public final class CoordinatorRun: @unchecked Sendable {
     private let directory: RunDirectory
     private let folder: ImageFolder
     private let plan: TrainingPlan
-    private let task: TokenizerTask
+    private let model: StageOneModel
+    private let vectors: TrainingVectors
     private let facts: TrainingState.Facts
     private let pool: ThreadPool
     private let optimizer: AdamW
@@ -45,14 +47,15 @@ public final class CoordinatorRun: @unchecked Sendable {
     ///
     /// - Throws: one-line errors with their exit codes: data (65), checkpoints (66), lock held (73), disk (74), configuration (78), address (69).
     public init(configuration: RunConfiguration, options: CoordinatorOptions, progress: ProgressLine) throws {
-        let configuration = try configuration.withNetworkDigests()
+        model = StageOneModel(configuration.stageOne)
+        vectors = TrainingVectors(model)
+        let configuration = try configuration.withNetworkDigests(for: model)
         self.configuration = configuration
         self.options = options
         folder = try ImageFolder(root: options.data, split: "train")
         let fingerprint = try folder.fingerprint()
         directory = try RunDirectory(options.run)
         plan = TrainingPlan(configuration: configuration, sampleCount: folder.count)
-        task = try TokenizerTask(configuration)
         pool = ThreadPool(threads: options.threads)
         optimizer = AdamW(
             beta1: configuration.optimizer.beta1, beta2: configuration.optimizer.beta2,
@@ -67,7 +70,7 @@ public final class CoordinatorRun: @unchecked Sendable {
             beforeStage: { _ in try directory.verifyGeneration() }, keeps: { evaluator?.keeps($0) ?? false })
         try store.prepare()
         let start = try RunStart(
-            options, directory: directory, store: store, journal: journal, configuration: configuration, model: task.model,
+            options, directory: directory, store: store, journal: journal, configuration: configuration, model: model,
             fingerprint: fingerprint)
         try directory.storeConfig(configuration.yaml)
         state = start.state
@@ -76,7 +79,7 @@ public final class CoordinatorRun: @unchecked Sendable {
             configuration: configuration, runID: start.runID.description, datasetFingerprint: fingerprint, sampleCount: folder.count,
             numericClass: NumericEnvironment.numericClass, epoch: 0)
         tree = SlotTree(slots: configuration.training.slots)
-        weightBuffers = BufferPool(count: task.weightsCount * MemoryLayout<Float>.stride)
+        weightBuffers = BufferPool(count: vectors.weightsCount * MemoryLayout<Float>.stride)
         report = try RunReport(run: directory, plan: plan, progress: progress, firstStep: start.state.step)
         let report = report
         writer = CheckpointWriter(store: store) { step, result in
@@ -162,8 +165,8 @@ public final class CoordinatorRun: @unchecked Sendable {
         var fleet = CoordinatorConfiguration(
             runID: runID, generation: UInt64(directory.generation), buildVersion: BuildVersion.current,
             numericClass: facts.numericClass, configuration: configuration.yaml, datasetFingerprint: facts.datasetFingerprint,
-            sampleCount: folder.count, weightsBytes: task.weightsCount * MemoryLayout<Float>.stride,
-            gradientBytes: task.resultCount * MemoryLayout<Float>.stride)
+            sampleCount: folder.count, weightsBytes: vectors.weightsCount * MemoryLayout<Float>.stride,
+            gradientBytes: vectors.resultCount * MemoryLayout<Float>.stride)
         fleet.minimumWorkers = options.minimumWorkers
         fleet.timing.gatherTimeout = .seconds(options.gatherSeconds)
         return try CoordinatorLoop(configuration: fleet, plan: plan.stepPlan(state.step), listen: options.listen, delegate: self)
@@ -186,7 +189,7 @@ public final class CoordinatorRun: @unchecked Sendable {
     private func snapshot() -> Checkpoint {
         var facts = facts
         facts.epoch = plan.epoch(of: state.step)
-        return state.checkpoint(model: task.model, facts: facts)
+        return state.checkpoint(model: model, facts: facts)
     }
 }
 
@@ -195,11 +198,8 @@ extension CoordinatorRun: CoordinatorDelegate {
         if let published { return published }
         // A copy: the optimizer writes the weights in place while old ones may still be on their way.
         let buffer = weightBuffers.take()
-        let vector = Tensor(sharing: buffer.bytes, owner: buffer, [task.weightsCount])
-        vector.slice(from: 0, [task.layout.count]).copyInPlace(from: state.optimizer.weights)
-        vector.slice(from: task.layout.count, [state.statistics.count]).withElements { elements in
-            for (i, value) in state.statistics.values.enumerated() { elements[i] = value }
-        }
+        let vector = Tensor(sharing: buffer.bytes, owner: buffer, [vectors.weightsCount])
+        vectors.pack(weights: state.optimizer.weights, statistics: state.statistics, into: vector)
         let payload = BulkPayload(buffer)
         published = payload
         return payload
@@ -208,7 +208,7 @@ extension CoordinatorRun: CoordinatorDelegate {
     public func sample(_ id: Int) throws -> [UInt8] { try folder.bytes(of: id) }
 
     public func merge(step: Int, block: SlotBlock, gradient: BulkBuffer) throws {
-        let vector = Tensor(sharing: gradient.bytes, owner: gradient, [task.resultCount])
+        let vector = Tensor(sharing: gradient.bytes, owner: gradient, [vectors.resultCount])
         root = tree.insert(vector, at: block) { left, right in
             left.accumulateInPlace(right, pool: pool)
             return left
@@ -220,7 +220,7 @@ extension CoordinatorRun: CoordinatorDelegate {
         root = nil
         tree = SlotTree(slots: configuration.training.slots)
         let gradientDigest = sum.withBytes { SHA256.digest(of: $0) }
-        let outcome = task.outcome(of: sum, pool: pool)
+        let outcome = vectors.outcome(of: sum, pool: pool)
         func requireFinite(_ isFinite: Bool, _ what: @autoclosure () -> String) throws {
             guard isFinite else { throw TrainingError.notFinite(step: step, slot: nil, what: what(), samples: []) }
         }
@@ -228,7 +228,7 @@ extension CoordinatorRun: CoordinatorDelegate {
         for (name, value) in outcome.terms { try requireFinite(value.isFinite, "the loss term \(name)") }
         // Each optimizer's gradient is clipped by its own norm.
         var norms: [String: Double] = [:]
-        let parts = try task.model.optimizers.map { optimizer in
+        let parts = try model.optimizers.map { optimizer in
             let part = outcome.gradient.slice(from: optimizer.range.lowerBound, [optimizer.range.count])
             let norm = part.sumOfSquares(pool: pool).squareRoot()
             try requireFinite(norm.isFinite, "the \(optimizer.name)'s gradient")

@@ -1,5 +1,4 @@
 import MergeVQ
-import NeuralNet
 import TensorCore
 
 /// The weights of the networks that judge the tokenizer and are not trained. They are the same for the whole run and on every machine: seeded
@@ -12,56 +11,17 @@ public struct FrozenWeights: Sendable {
 
     /// Makes or reads the networks that the configuration's losses need.
     ///
-    /// - Throws: `TrainingError.networkMissing` for a loss without network, `PretrainedError` if a file cannot be read or holds another network,
-    ///   `TrainingError.otherNetwork` if it is not the run's.
+    /// - Throws: `TrainingError.networkMissing` for a loss without network, `CheckpointError` or `PretrainedError` if a file cannot be read or
+    ///   holds another network, `TrainingError.otherNetwork` if it is not the run's.
     public init(_ configuration: RunConfiguration, model: StageOneModel) throws {
         perceptual = try FrozenWeights.perceptual(configuration, model: model)
-        let alignment = configuration.alignment
-        teacher = try model.teacher.flatMap {
-            try FrozenWeights.weights(
-                "alignment", "alignment.teacher", alignment.teacher, alignment.sha256, .dinov2, $0.layout, seed: configuration.seed)
-        }
+        teacher = try NeededNetwork.teacher(configuration, model: model)?.weights()
     }
 
-    /// Only the perceptual network's weights; nil if the configuration has no perceptual loss. Throws as `init` does.
-    public static func perceptual(_ configuration: RunConfiguration, model: StageOneModel) throws -> Tensor? {
-        let perceptual = configuration.perceptual
-        return try model.perceptual.flatMap {
-            try weights(
-                "perceptual", "perceptual.network", perceptual.network, perceptual.sha256, .perceptual, $0.layout, seed: configuration.seed)
-        }
-    }
-
-    private static func weights(
-        _ loss: String, _ key: String, _ source: RunConfiguration.NetworkSource, _ digest: String?, _ kind: PretrainedKind,
-        _ layout: ParameterLayout, seed: Int
-    ) throws -> Tensor {
-        switch source {
-        case .none: throw TrainingError.networkMissing(loss: loss, key: key, command: kind.importCommand)
-        case .random: return layout.initialWeights(seed: UInt64(seed))
-        case .file(let path):
-            let network = try FrozenNetwork(file: path, kind: kind)
-            if let digest, digest != network.digest {
-                throw TrainingError.otherNetwork(file: path, stored: digest, found: network.digest)
-            }
-            return try network.vector(for: layout, prefix: "teacher.")
-        }
-    }
-}
-
-extension RunConfiguration {
-    /// The configuration with the digests of the networks it names, so that workers and later parts of the run can tell whether theirs are the
-    /// same.
+    /// The weights of the perceptual network alone; nil if the model has none.
     ///
-    /// - Throws: `PretrainedError` if a file cannot be read.
-    public func withNetworkDigests() throws -> RunConfiguration {
-        var result = self
-        if losses.perceptual > 0, case .file(let path) = perceptual.network, perceptual.sha256 == nil {
-            result.perceptual.sha256 = try FrozenNetwork(file: path, kind: .perceptual).digest
-        }
-        if losses.alignment > 0, case .file(let path) = alignment.teacher, alignment.sha256 == nil {
-            result.alignment.sha256 = try FrozenNetwork(file: path, kind: .dinov2).digest
-        }
-        return result
+    /// - Throws: as `init` does.
+    public static func perceptual(_ configuration: RunConfiguration, model: StageOneModel) throws -> Tensor? {
+        try NeededNetwork.perceptual(configuration, model: model)?.weights()
     }
 }

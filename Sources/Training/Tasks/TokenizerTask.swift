@@ -3,25 +3,22 @@ import MergeVQ
 import NeuralNet
 import TensorCore
 
-/// Training the tokenizer, as the fleet sees it: (weights, slot) → gradient sum.
-///
-/// What goes to workers is one vector: all weights, then the statistics that stage 1 remembers. A slot's result is one vector too: the gradient of
-/// the loss summed over the slot's images, then the number of images, then every loss term and the sums for the statistics, summed over the
-/// images. All of it goes through the same tree of sums, so metrics and statistics are as reproducible as the weights.
+/// A worker's task in training the tokenizer: (weights, slot) → gradient sum, both in the form of `TrainingVectors`. It holds the networks that
+/// judge the tokenizer.
 public struct TokenizerTask: Sendable {
     public let configuration: RunConfiguration
     public let model: StageOneModel
+    public let vectors: TrainingVectors
     /// What becomes of a decoded image: the reconstruction's view, and with alignment those of student and teacher.
     package let transforms: [ImageTransform]
     private let frozen: FrozenWeights
-    private let statistics: StageOneStatistics
 
     /// - Throws: if a network that a loss needs cannot be read (`FrozenWeights`).
     public init(_ configuration: RunConfiguration) throws {
         self.configuration = configuration
         model = StageOneModel(configuration.stageOne)
+        vectors = TrainingVectors(model)
         frozen = try FrozenWeights(configuration, model: model)
-        statistics = model.initialStatistics
         let seed = UInt64(configuration.seed)
         var transforms = [ImageTransform(size: configuration.model.imageSize, purpose: .training, seed: seed)]
         if model.teacher != nil {
@@ -37,13 +34,10 @@ public struct TokenizerTask: Sendable {
     public var tokenizer: Tokenizer { model.tokenizer }
     /// Of all trained weights.
     public var layout: ParameterLayout { model.layout }
-    /// Floats that workers get: weights and statistics.
-    public var weightsCount: Int { layout.count + statistics.count }
+    /// Floats that the task is given: weights and statistics.
+    public var weightsCount: Int { vectors.weightsCount }
     /// Floats in a slot's result.
-    public var resultCount: Int { sumsOffset + statistics.sumCount }
-
-    private var termsOffset: Int { layout.count + 1 }
-    private var sumsOffset: Int { termsOffset + model.termNames.count }
+    public var resultCount: Int { vectors.resultCount }
 
     /// Adds up one slot: decodes its images, runs the model forward and back. `result [resultCount]` is overwritten; all zeros for no images.
     ///
@@ -72,27 +66,21 @@ public struct TokenizerTask: Sendable {
         weights: Tensor, views: [Tensor], samples: [Int], step: Int, slot: Int, kept: Int, into result: Tensor, pool: ThreadPool
     ) throws {
         precondition(result.count == resultCount, "result of shape \(result.shape) for \(resultCount) floats")
-        precondition(weights.count == weightsCount, "weights of shape \(weights.shape) for \(weightsCount) floats")
+        let (parameters, statistics) = vectors.unpack(weights)
         result.fillInPlace(0)
         guard views[0].count > 0 else { return }
-        let values = statistics.with(values: weights.slice(from: layout.count, [statistics.count]).elements)
         var alignment: (views: Tensor, features: Tensor)?
         if let teacher = model.teacher, let teacherWeights = frozen.teacher {
             alignment = (views[1], teacher.network(views[2], weights: teacherWeights, pool: pool))
         }
         let pass = model.addGradient(
-            of: StageOneBatch(images: views[0], alignment: alignment), weights: weights.slice(from: 0, [layout.count]), statistics: values,
+            of: StageOneBatch(images: views[0], alignment: alignment), weights: parameters, statistics: statistics,
             perceptualWeights: frozen.perceptual, kept: kept, into: result.slice(from: 0, [layout.count]),
             recomputation: configuration.training.recompute, pool: pool)
-        let count = Float(views[0].shape[0])
-        if let culprit = notFinite(pass, images: count, gradient: result, pool: pool) {
+        if let culprit = notFinite(pass, images: Float(views[0].shape[0]), gradient: result, pool: pool) {
             throw TrainingError.notFinite(step: step, slot: slot, what: culprit, samples: samples)
         }
-        result.withElements { elements in
-            elements[layout.count] = count
-            for (i, term) in pass.terms.enumerated() { elements[termsOffset + i] = term * count }
-            for (i, sum) in pass.statisticSums.enumerated() { elements[sumsOffset + i] = sum }
-        }
+        vectors.pack(pass, images: views[0].shape[0], into: result)
     }
 
     /// What of a slot's result is not finite, or would not be once it is summed or squared; nil if nothing is. What says most comes first: the
@@ -117,29 +105,5 @@ public struct TokenizerTask: Sendable {
                 into: zip(transforms, views).map { UnsafeMutableBufferPointer(start: $1.pointer + i * $0.elementCount, count: $0.elementCount) })
         }
         return views
-    }
-
-    /// What a step's summed result says.
-    public struct Outcome {
-        /// Of the mean loss; a view, divided in place.
-        public let gradient: Tensor
-        public let images: Int
-        /// Mean loss terms by name.
-        public let terms: [(name: String, value: Double)]
-        /// For `StageOneStatistics`.
-        public let statisticSums: [Float]
-    }
-
-    /// Divides a step's summed result by its number of images, in place.
-    public func outcome(of sum: Tensor, pool: ThreadPool) -> Outcome {
-        let names = model.termNames
-        let (count, totals, sums) = sum.withElements {
-            ($0[layout.count], Array($0[termsOffset..<sumsOffset]), Array($0[sumsOffset..<resultCount]))
-        }
-        let gradient = sum.slice(from: 0, [layout.count])
-        gradient.scaleInPlace(by: 1 / max(count, 1), pool: pool)
-        return Outcome(
-            gradient: gradient, images: Int(exactly: count) ?? 0, terms: zip(names, totals).map { ($0, Double($1 / max(count, 1))) },
-            statisticSums: sums)
     }
 }

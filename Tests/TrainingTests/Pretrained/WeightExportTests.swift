@@ -105,7 +105,7 @@ import Training
             #expect(outcome.tensors == 5)
             _ = try WeightImport(["\(folder)/x.safetensors"], kind: .lpips).write(to: "\(folder)/back.h5")
             for array in names {
-                let back = try FrozenNetwork(file: "\(folder)/back.h5", kind: .lpips).values(of: [array])
+                let back = try NetworkFile(file: "\(folder)/back.h5", kind: .lpips).values(of: [array])
                 #expect(ForeignFile.bits(back[array.name] ?? []) == ForeignFile.bits(ForeignFile.values(array.name, array.shape)))
             }
         }

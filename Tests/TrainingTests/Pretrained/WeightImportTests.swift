@@ -33,7 +33,7 @@ import Training
             let outcome = try weights.write(to: out)
             #expect(outcome.arrays == 5 && outcome.parameters == 1472 && outcome.notFinite == 1 + 2 + 3 + 6 + 6 && outcome.converted == [:])
             for (source, target) in zip(named, lpips) { try expectArray(target.name, ForeignFile.values(source.name, source.shape), in: out) }
-            let network = try FrozenNetwork(file: out, kind: .lpips)
+            let network = try NetworkFile(file: out, kind: .lpips)
             #expect(network.source == "in.safetensors" && network.contents == lpips.sorted { $0.name < $1.name })
         }
     }
@@ -85,7 +85,7 @@ import Training
             #expect(outcome.arrays == 31 && outcome.parameters == 14_716_160 && outcome.sourceSha256.count == 2)
             try expectArray("net.slice3.12.weight", ForeignFile.values("features.12.weight", [256, 256, 3, 3]), in: "\(folder)/out.h5")
             // One file serves all three.
-            for kind in [PretrainedKind.perceptual, .vgg16, .lpips] { #expect(try FrozenNetwork(file: "\(folder)/out.h5", kind: kind).kind == .perceptual) }
+            for kind in [PretrainedKind.perceptual, .vgg16, .lpips] { #expect(try NetworkFile(file: "\(folder)/out.h5", kind: kind).kind == .perceptual) }
             #expect { try WeightImport([vgg, vgg], kind: .perceptual) } throws: { ($0 as? PretrainedError)?.exitCode == 65 && "\($0)".contains("features.0.weight") }
         }
     }
@@ -232,7 +232,7 @@ import Training
                     }
                     taken += 1
                     _ = try weights.write(to: "\(folder)/out.h5")
-                    #expect(try FrozenNetwork(file: "\(folder)/out.h5", kind: .lpips).contents == lpips.sorted { $0.name < $1.name }, "trial \(trial)")
+                    #expect(try NetworkFile(file: "\(folder)/out.h5", kind: .lpips).contents == lpips.sorted { $0.name < $1.name }, "trial \(trial)")
                 } catch let error as WeightFileError {
                     refused += 1
                     #expect(!"\(error)".contains("\n"))

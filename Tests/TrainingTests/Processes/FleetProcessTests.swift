@@ -70,7 +70,7 @@ extension ProcessTests {
                         left.accumulateInPlace(try sum(middle..<slots.upperBound), pool: ThreadPool(threads: 1))
                         return left
                     }
-                    let outcome = task.outcome(of: try sum(0..<8), pool: pool)
+                    let outcome = task.vectors.outcome(of: try sum(0..<8), pool: pool)
                     optimizer.update(&state, gradient: outcome.gradient, learningRate: 2e-4, pool: pool)
                     #expect(outcome.images == 16)
                     #expect(journal[step].weightsDigest == TrainingState.digest(of: state.weights), "step \(step)")
