@@ -12,24 +12,27 @@ struct Run {
     static let steps = 20
     static let preset = Fixtures.packageRoot.appendingPathComponent("configs/tokenizer-gr-tiny.yaml").path
 
+    /// Overrides of the shipped preset that all runs share: the tokenizer's own losses only, for speed. `AllLossesTests` has the others.
+    static let tokenizerLosses = ["losses.perceptual=0", "losses.adversarial=0", "losses.alignment=0"]
+
     let path: String
     let data: String
     var listen = "tcp://127.0.0.1:*"
-    /// Overrides of the shipped preset.
+    /// Overrides after those.
     var settings = ["training.steps=\(steps)", "training.global_batch=16", "checkpoints.every_steps=5"]
     var more: [String] = []
 
     var arguments: [String] {
         // Should this process die, the coordinator it leaves behind ends by itself.
         ["--config", Run.preset, "--data", data, "--run", path, "--listen", listen, "--gather-seconds", "120"]
-            + settings.flatMap { ["--set", $0] } + more
+            + (Run.tokenizerLosses + settings).flatMap { ["--set", $0] } + more
     }
 
     var configuration: RunConfiguration {
         get throws {
             try RunConfiguration(
                 file: Run.preset,
-                overrides: settings.map { setting in
+                overrides: (Run.tokenizerLosses + settings).map { setting in
                     let parts = setting.split(separator: "=", maxSplits: 1).map(String.init)
                     return (key: parts[0], value: parts[1])
                 })
