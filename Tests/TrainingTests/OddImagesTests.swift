@@ -25,7 +25,7 @@ import Training
             sum.accumulateInPlace(try slot(1, [images[4]]), pool: pool)
             sum.accumulateInPlace(try slot(2, []), pool: pool)
             #expect(sum.isFinite, "step \(step)")
-            let outcome = task.outcome(of: sum, pool: pool)
+            let outcome = task.vectors.outcome(of: sum, pool: pool)
             #expect(outcome.images == 5)
             let before = state.optimizer.weights.elements
             optimizer.update(&state.optimizer, gradient: outcome.gradient, learningRate: 1e-3, pool: pool)

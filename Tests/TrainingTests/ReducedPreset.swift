@@ -6,7 +6,7 @@ import Testing
 import Training
 
 /// The full-size variants with fewer channels, pixels and blocks: every kind of layer they have, large enough for Winograd convolutions, norms in
-/// several chunks and several merges.
+/// several chunks and several merges. Without the losses that need other networks.
 enum ReducedPreset: String, CaseIterable, CustomTestStringConvertible, Codable {
     case g, gr, r
 
@@ -22,8 +22,6 @@ enum ReducedPreset: String, CaseIterable, CustomTestStringConvertible, Codable {
         ]
         if self == .r { overrides["model.patch_width"] = "64" }
         // Sizes that depend on each other are given in one go, in any order.
-        return try RunConfiguration(
-            file: Fixtures.packageRoot.appendingPathComponent("configs/\(testDescription).yaml").path,
-            overrides: overrides.sorted { $0.key < $1.key }.map { (key: $0.key, value: $0.value) })
+        return try PresetTests.configuration(testDescription, overrides).tokenizerLossesOnly
     }
 }

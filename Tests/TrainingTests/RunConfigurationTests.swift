@@ -190,9 +190,21 @@ import Training
         }
     }
 
+    /// All but the losses and networks that a configuration must ask for.
     @Test func theShippedPresetHoldsTheDefaults() throws {
         let file = Fixtures.packageRoot.appendingPathComponent("configs/tokenizer-gr-tiny.yaml").path
-        #expect(try RunConfiguration(file: file) == RunConfiguration())
+        var expected = RunConfiguration()
+        #expect(expected.losses.perceptual == 0 && expected.losses.adversarial == 0 && expected.losses.alignment == 0)
+        expected.losses.perceptual = 1
+        expected.losses.adversarial = 0.1
+        expected.losses.alignment = 1
+        expected.perceptual.network = .random
+        expected.alignment.teacher = .random
+        #expect(try RunConfiguration(file: file) == expected)
+        expected = expected.tokenizerLossesOnly
+        expected.perceptual.network = .none
+        expected.alignment.teacher = .none
+        #expect(expected == RunConfiguration())
         let text = try String(contentsOfFile: file, encoding: .utf8)
         for (key, _) in RunConfiguration().entries where !key.hasPrefix("model.patch") {
             #expect(text.contains("\(key.split(separator: ".").last ?? ""):"), "the preset should show \(key)")

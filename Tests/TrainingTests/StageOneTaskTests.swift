@@ -7,7 +7,7 @@ import Training
 
 /// A slot with every loss of stage 1 on.
 @Suite struct StageOneTaskTests {
-    private static func configuration(_ change: (inout RunConfiguration) -> Void = { _ in }) -> RunConfiguration {
+    static func configuration(_ change: (inout RunConfiguration) -> Void = { _ in }) -> RunConfiguration {
         var configuration = SmallModel.allLosses
         change(&configuration)
         return configuration

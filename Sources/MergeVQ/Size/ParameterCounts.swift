@@ -1,6 +1,6 @@
 import NeuralNet
 
-/// How many parameters each module of a model has, as a tree whose leaves are the rows of spec 2.8, 4.2 and 4.4.
+/// How many parameters each module of a model has, as a tree whose leaves are the rows of spec 2.8, 4.2, 4.4 and 5.
 public struct ParameterCounts: Sendable, Equatable, Encodable {
     public let name: String
     public private(set) var parameters = 0
@@ -9,7 +9,7 @@ public struct ParameterCounts: Sendable, Equatable, Encodable {
 
     init(name: String) { self.name = name }
 
-    /// Counts the parameters of a tokenizer by their official names. What has no place in the tree counts under its first name.
+    /// Counts the parameters of a tokenizer, or of all that stage 1 trains, by their official names. What has no place in the tree counts under its first name.
     public init(_ layout: ParameterLayout) {
         self.init(name: "total")
         for parameter in layout.parameters { add(parameter.count, at: ParameterCounts.place(of: parameter.name)[...]) }
@@ -49,6 +49,7 @@ public struct ParameterCounts: Sendable, Equatable, Encodable {
         case ("source_recovery", "blocks", _): return ["source recovery", "attention blocks"]
         case ("source_recovery", "rec_tokens", _): return ["source recovery", "queries"]
         case ("source_recovery", _, _): return ["source recovery", "embedding and head"]
+        case ("disc", _, _): return ["discriminator"]
         default: return [names.first ?? parameter]
         }
     }

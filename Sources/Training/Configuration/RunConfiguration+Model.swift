@@ -38,6 +38,16 @@ extension RunConfiguration {
         return weights
     }
 
+    /// The same without the losses that need another network (perceptual, adversarial, alignment), and so without alignment head, discriminator
+    /// and teacher: what the published sizes and times of tokenizers count.
+    public var tokenizerLossesOnly: RunConfiguration {
+        var result = self
+        result.losses.perceptual = 0
+        result.losses.adversarial = 0
+        result.losses.alignment = 0
+        return result
+    }
+
     /// All of stage 1.
     public var stageOne: StageOneConfiguration {
         var all = StageOneLosses()

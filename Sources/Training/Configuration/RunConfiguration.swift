@@ -2,7 +2,8 @@ import Foundation
 import MergeVQ
 import NeuralNet
 
-/// Everything that defines a training run, as in a file of `configs/`. Defaults are those of the G+R-tiny tokenizer (spec 14).
+/// Everything that defines a training run, as in a file of `configs/`. Defaults are those of the G+R-tiny tokenizer (spec 14), with the losses off
+/// that need another network: which one is for a configuration to say.
 public struct RunConfiguration: Sendable, Equatable {
     /// Of all randomness of the run.
     public var seed = 1

@@ -13,8 +13,8 @@ struct BenchOps: ParsableCommand {
             Without --config: all operations of the three full-size variants at their longest sequences, and the optimizer over 150 million
             parameters; times are per call. With --config: the operations of that configuration at all the token counts its merging leads to; times
             are per step and image (calls × time of a call), the share is that of the sum of all listed operations, and rows with several token
-            counts are sums over them. What a step does besides (small sums, signs, owner maps, memory) is not listed: 'mvq bench step' times it
-            whole.
+            counts are sums over them. What a step of the tokenizer does besides (small sums, signs, owner maps, memory) is not listed: 'mvq bench
+            step' times it whole. Perceptual network, discriminator and alignment are in neither.
 
             GFLOP/s are algorithmic: the operations of the definition over the time, whatever the algorithm; backward attention counts twice the
             forward pass. GB/s count the bytes that must move at least once: every operand read, every result written, 4 bytes an element; AdamW

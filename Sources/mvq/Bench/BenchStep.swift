@@ -11,8 +11,10 @@ struct BenchStep: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "step", abstract: "Times forward and forward + backward of a configuration's model, per image.",
         discussion: """
-            Losses are reconstruction, commitment, entropy and source recovery; no optimizer, no image decoding. Times are the minimum and the median
-            over --runs repetitions; the first pass, which also allocates, is reported apart as the warm-up.
+            The model is the tokenizer, its losses are reconstruction, commitment, entropy and source recovery: what a configuration says of
+            perceptual, adversarial and alignment losses is left out, and so are their networks, which a step of training pays for besides. No
+            optimizer, no image decoding. Times are the minimum and the median over --runs repetitions; the first pass, which also allocates, is
+            reported apart as the warm-up.
 
             Algorithmic GFLOP/s are the operations of encoder and decoder by definition (two for every multiply-add of convolutions, linear layers,
             attention and matching products at the configuration's kept-token count; three times the forward count for forward + backward) over the
@@ -68,7 +70,7 @@ struct BenchStep: ParsableCommand {
     }
 
     func run() throws {
-        let result = measure(try RunConfiguration(file: config, overrides: set.map { ($0.key, $0.value) }))
+        let result = measure(try RunConfiguration(file: config, overrides: set.map { ($0.key, $0.value) }).tokenizerLossesOnly)
         if json { try printJSON(result) } else { print(text(result)) }
     }
 

@@ -10,7 +10,8 @@ struct InspectCommand: ParsableCommand {
         commandName: "inspect", abstract: "Prints what a checkpoint holds, or what model a configuration describes.",
         discussion: """
             Of a checkpoint: step, configuration, digests, every tensor; exit code 66 if it is damaged. Of a configuration: the parameters of every
-            module, tokens, and the floating-point operations of a forward pass over one image.
+            module that it trains, and of the networks that only judge; tokens, and the floating-point operations of the tokenizer's forward pass
+            over one image.
 
               mvq inspect runs/first
               mvq inspect --config configs/tokenizer-gr.yaml

@@ -13,7 +13,8 @@ import Training
     init() throws { task = try TokenizerTask(SmallModel.configuration) }
 
     /// A checkpoint whose weights and averages are any bit patterns.
-    private func writeCheckpoint(to path: String) throws -> Checkpoint {
+    private func writeCheckpoint(to path: String, of other: TokenizerTask? = nil) throws -> Checkpoint {
+        let task = other ?? task
         func patterns(_ key: String) -> Tensor {
             let random = Philox(seed: 21, domain: key)
             return Tensor((0..<task.layout.count).map { Float(bitPattern: UInt32(truncatingIfNeeded: random.bits(draw: $0))) }, [task.layout.count])
@@ -75,6 +76,27 @@ import Training
             _ = try weights.write(to: "\(folder)/back.h5")
             let imported = try CheckpointStore.load(path: "\(folder)/back.h5").checkpoint
             for group in ["model", "ema"] { expectGroup(group, of: imported, equals: group, of: original) }
+        }
+    }
+
+    /// The discriminator and its statistics are in the files, but no tokenizer needs them; the alignment head belongs to its encoder.
+    @Test(arguments: WeightExport.Weights.allCases) func aRunWithAllLossesComesBackAsATokenizer(_ which: WeightExport.Weights) throws {
+        try withTemporaryFolder { folder in
+            let all = try TokenizerTask(StageOneTaskTests.configuration())
+            let original = try writeCheckpoint(to: "\(folder)/checkpoint.h5", of: all)
+            _ = try WeightExport.write(checkpoint: "\(folder)/checkpoint.h5", weights: which, to: "\(folder)/out.safetensors")
+            for file in ["checkpoint.h5", "out.safetensors"] {
+                let weights = try WeightImport(["\(folder)/\(file)"], kind: .tokenizer)
+                #expect(weights.report.isComplete && weights.report.unknown.isEmpty, "\(weights.report.text)")
+                #expect(weights.report.extras.contains { $0.name.contains("disc") })
+                _ = try weights.write(to: "\(folder)/back.h5")
+                let imported = try CheckpointStore.load(path: "\(folder)/back.h5").checkpoint.arrays(under: "/model")
+                let source = original.arrays(under: file == "out.safetensors" && which == .averaged ? "/ema" : "/model")
+                #expect(imported.keys.sorted() == source.keys.filter { !$0.hasPrefix("disc.") }.sorted())
+                #expect(imported.keys.contains { $0.hasPrefix("encoder.dist_head.") })
+                for (name, array) in imported { #expect(ForeignFile.bits(array.values) == ForeignFile.bits(source[name]?.values ?? []), "\(name)") }
+                _ = try TokenizerCheckpoint(path: "\(folder)/back.h5", weights: .ema)
+            }
         }
     }
 

@@ -42,12 +42,16 @@ extension ProcessTests {
             let workshop = try Workshop.here()
             func refuse(_ setting: String, _ key: String, _ command: String) throws {
                 var run = Run(path: workshop.path("run"), data: try workshop.dataset())
-                run.settings = [setting]
+                run.settings = [setting, "\(key)=none"]
                 try expectRefusal(
                     "mvq-coordinator", run.arguments, exitCode: 78, String(setting.dropLast(2)), "\(key) is none", command, "to 0")
             }
             try refuse("losses.perceptual=1", "perceptual.network", "--kind perceptual")
             try refuse("losses.alignment=1", "alignment.teacher", "--kind dinov2")
+            let preset = (Run.preset as NSString).deletingLastPathComponent + "/tokenizer-gr.yaml"
+            try expectRefusal(
+                "mvq-coordinator", ["--config", preset, "--data", try workshop.dataset(), "--run", workshop.path("run")], exitCode: 78,
+                "losses.perceptual is on but perceptual.network is none", "mvq import vgg16.safetensors lpips.safetensors --kind perceptual")
         }
     }
 }

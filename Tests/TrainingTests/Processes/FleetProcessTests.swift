@@ -35,7 +35,7 @@ extension ProcessTests {
             }
         }
 
-        /// A loop over the slots in this process, no fleet: the first steps of the shipped preset. The kernels are those that the BLAS library
+        /// A loop over the slots in this process, no fleet: the first steps of the shipped preset with the tokenizer's own losses. The kernels are those that the BLAS library
         /// chose for this process; the commands are told to use the same ones.
         @Test func aFleetComputesWhatAPlainLoopComputes() throws {
             NumericEnvironment.useOneBLASThread()

@@ -25,24 +25,41 @@ extension ProcessTests {
                 let parts: [Module]
             }
 
+            struct Judge: Decodable, Equatable {
+                let name: String
+                let parameters: Int
+                let key: String
+                let weights: String
+            }
+
             let parameters: Int
             let kept_tokens: Int
             let modules: [Module]
+            let frozen_networks: [Judge]
             let forward_flops: [String: Double]
         }
 
-        /// Spec 2.8, 4.2 and 4.4; all else is tested on the model itself.
-        @Test(arguments: [("g", 62_333_714, 82_847_171, 7_646_976), ("gr", 62_666_578, 83_367_235, 7_352_064), ("r", 85_681_170, 83_367_235, 7_352_064)])
-        func aConfigurationsParametersByModule(name: String, encoder: Int, decoder: Int, recovery: Int) throws {
+        /// Spec 2.7, 2.8, 4.2, 4.4 and 5; all else is tested on the model itself.
+        @Test(arguments: [
+            ("g", 62_333_714, 2_628_352, 82_847_171, 7_646_976), ("gr", 62_666_578, 6_820_608, 83_367_235, 7_352_064),
+            ("r", 85_681_170, 14_162_688, 83_367_235, 7_352_064),
+        ])
+        func aConfigurationsParametersByModule(name: String, encoder: Int, head: Int, decoder: Int, recovery: Int) throws {
             let model: Model = try json("inspect", "--config", config(name))
-            #expect(model.modules.map(\.name) == ["encoder", "decoder", "source recovery"])
-            #expect(model.modules.map(\.parameters) == [encoder, decoder, recovery])
-            #expect(model.parameters == encoder + decoder + recovery)
+            #expect(model.modules.map(\.name) == ["encoder", "alignment head", "decoder", "source recovery", "discriminator"])
+            #expect(model.modules.map(\.parameters) == [encoder, head, decoder, recovery, 2_765_633])
+            #expect(model.parameters == encoder + head + decoder + recovery + 2_765_633)
+            #expect(
+                model.frozen_networks == [
+                    Model.Judge(name: "perceptual network", parameters: 14_716_160, key: "perceptual.network", weights: "none"),
+                    Model.Judge(name: "alignment teacher", parameters: 86_579_712, key: "alignment.teacher", weights: "none"),
+                ])
             #expect(model.modules[0].parts.contains { $0.name == "attention blocks" })
             let (exitCode, table) = try Workshop.here().command("mvq", ["inspect", "--config", config(name)])
             #expect(exitCode == 0 && table.standardError == "")
             let digits = table.standardOutput.filter { $0 != " " }
             #expect(digits.contains("encoder\(encoder)") && digits.contains("decoder\(decoder)") && digits.contains("total\(model.parameters)"))
+            #expect(digits.contains("alignmentteacher86579712alignment.teacher:none"))
         }
 
         @Test func inspectWantsOneOfTwo() throws {
@@ -79,7 +96,9 @@ extension ProcessTests {
         @Test func benchStepCountsOperationsByDefinition() throws {
             let step: Step = try json("bench", "step", "--config", config("gr-tiny"), "--threads", "1", "--batch", "2", "--runs", "1")
             let model: Model = try json("inspect", "--config", config("gr-tiny"))
-            #expect(step.parameters == model.parameters && step.kept_tokens == model.kept_tokens)
+            let tokenizer = model.modules.filter { ["encoder", "decoder", "source recovery"].contains($0.name) }
+            #expect(step.parameters == tokenizer.reduce(0) { $0 + $1.parameters } && step.kept_tokens == model.kept_tokens)
+            #expect(step.parameters < model.parameters, "head and discriminator are not in it")
             let flops = try #require(model.forward_flops["encoder_and_decoder"])
             #expect(abs(step.forward_gflop * 1e9 - flops) < 1)
             let both = step.forward_backward_seconds_per_image

@@ -12,10 +12,13 @@ struct Run {
     static let steps = 20
     static let preset = Fixtures.packageRoot.appendingPathComponent("configs/tokenizer-gr-tiny.yaml").path
 
+    /// Overrides of the shipped preset that all runs share: the tokenizer's own losses only, for speed. `AllLossesTests` has the others.
+    static let tokenizerLosses = ["losses.perceptual=0", "losses.adversarial=0", "losses.alignment=0"]
+
     let path: String
     let data: String
     var listen = "tcp://127.0.0.1:*"
-    /// Overrides of the shipped preset.
+    /// Overrides after those.
     var settings = ["training.steps=\(steps)", "training.global_batch=16", "checkpoints.every_steps=5"]
     var more: [String] = []
 
@@ -26,7 +29,7 @@ struct Run {
     }
 
     /// Nothing is evaluated unless a test asks for it.
-    private var allSettings: [String] { ["evaluation.every_steps=0"] + settings }
+    private var allSettings: [String] { Run.tokenizerLosses + ["evaluation.every_steps=0"] + settings }
 
     var configuration: RunConfiguration {
         get throws {

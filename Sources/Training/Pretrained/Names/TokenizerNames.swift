@@ -54,7 +54,7 @@ package enum TokenizerNames {
         HarmlessNames(below(["encoder.dist_head."]), "alignment head, which this configuration does not have"),
         HarmlessNames(below(["quantize."]), "constants of the quantiser"),
         HarmlessNames(averagePrefixes.flatMap { [$0 + "decay", $0 + "num_updates"] }, "settings of the averaging"),
-        HarmlessNames(["optimizer.*", "discriminator.*", "disc.*"], "state of a training run"),
+        HarmlessNames(["optimizer.*", "statistics.*", "discriminator.*"] + below(["disc."]), "state of a training run"),
     ]
 
     /// Patterns of a part of the official model and of its averages.
