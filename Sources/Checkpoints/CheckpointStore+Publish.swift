@@ -63,12 +63,18 @@ extension CheckpointStore {
         }
     }
 
-    /// Steps that retention removes once `published` is the newest: all but the last `keepLast` up to it, every `keepEvery`-th and those that
-    /// `keeps` names.
+    /// Steps that retention removes once `published` is the newest: all but the last `keepLast` up to it, every `keepEvery`-th, the best, and
+    /// those that `keeps` names.
     /// Files of later steps (of an abandoned future, or damaged) are left alone: training will come by and replace them.
     func stepsToRemove(_ steps: [Int], published: Int) -> [Int] {
         let past = steps.filter { $0 < published }.sorted()
-        return past.dropLast(keepLast - 1).filter { step in (keepEvery.map { step % $0 != 0 } ?? true) && !keeps(step) }
+        let best = best
+        return past.dropLast(keepLast - 1).filter { step in (keepEvery.map { step % $0 != 0 } ?? true) && step != best && !keeps(step) }
+    }
+
+    /// Removes what retention no longer wants beside the newest checkpoint, e.g. after the last evaluation. Not while something is published.
+    public func removeOld() throws {
+        if let newest = try steps().last { _ = try removeOld(published: newest) }
     }
 
     private func removeOld(published: Int) throws -> [Int] {

@@ -80,7 +80,7 @@ public struct CheckpointStore: Sendable {
     public let keepLast: Int
     /// Checkpoints whose step is a multiple of this stay for ever; nil for none.
     public let keepEvery: Int?
-    /// Whether the checkpoint of a step must stay for another reason: it is the best, or waits for its evaluation.
+    /// Whether the checkpoint of a step must stay for another reason, e.g. because it waits for its evaluation.
     let keeps: @Sendable (Int) -> Bool
     /// Called before each stage; throwing stops the publication. Fencing (`RunDirectory.verifyGeneration`) goes here.
     let beforeStage: @Sendable (PublishStage) throws -> Void
@@ -105,15 +105,25 @@ public struct CheckpointStore: Sendable {
         return directory + "/step-" + String(repeating: "0", count: max(0, 8 - digits.count)) + digits + ".h5"
     }
 
+    /// Whether a file, or what a link names, is one of this folder.
+    public func holds(_ file: String) -> Bool {
+        func resolved(_ path: String) -> String { URL(fileURLWithPath: path).resolvingSymlinksInPath().path }
+        return FileSystem.folder(of: resolved(file)) == resolved(directory)
+    }
+
     /// Steps that have a file, ascending. Throws `FileError`.
     public func steps() throws -> [Int] {
         try FileSystem.names(in: directory).compactMap { step(ofFile: $0) }.sorted()
     }
 
     /// The file that the link `latest` names; nil when there is none.
-    public var latest: String? {
-        guard let name = try? FileManager.default.destinationOfSymbolicLink(atPath: directory + "/latest") else { return nil }
-        return directory + "/" + name
+    public var latest: String? { target(of: "latest").map { directory + "/" + $0 } }
+
+    /// The step that the link `best` names; nil when there is none. Its checkpoint stays.
+    public var best: Int? { target(of: "best").flatMap(step(ofFile:)) }
+
+    private func target(of link: String) -> String? {
+        try? FileManager.default.destinationOfSymbolicLink(atPath: directory + "/" + link)
     }
 
     /// Creates the folder and removes what an interrupted publication left behind. Only for the process that publishes.

@@ -9,10 +9,10 @@ enum RemoteSample {
     /// The name a worker uses.
     static func name(_ id: Int) -> String { before + String(id) + after }
 
-    /// The names of a slot's images: the first three, and how many more there are.
+    /// The names of a slot's images: the first three, how many more there are, and the ids of all.
     static func names(_ ids: [Int]) -> String {
         let rest = ids.count > 3 ? " and \(ids.count - 3) more" : ""
-        return ids.prefix(3).map(name).joined(separator: ", ") + rest
+        return ids.prefix(3).map(name).joined(separator: ", ") + rest + " (sample ids \(ids.map(String.init).joined(separator: ", ")))"
     }
 
     /// A worker's complaint with the names of samples replaced by their paths; other text stays as it is.

@@ -57,9 +57,12 @@ public struct TrainingState {
         public var sampleCount: Int
         public var numericClass: String
         public var epoch: Int
+        /// The step that the run began with.
+        public var firstStep: Int
 
         public init(
-            configuration: RunConfiguration, runID: String, datasetFingerprint: String, sampleCount: Int, numericClass: String, epoch: Int
+            configuration: RunConfiguration, runID: String, datasetFingerprint: String, sampleCount: Int, numericClass: String, epoch: Int,
+            firstStep: Int = 0
         ) {
             self.configuration = configuration
             self.runID = runID
@@ -67,6 +70,7 @@ public struct TrainingState {
             self.sampleCount = sampleCount
             self.numericClass = numericClass
             self.epoch = epoch
+            self.firstStep = firstStep
         }
     }
 
@@ -89,7 +93,7 @@ public struct TrainingState {
         return Checkpoint(
             step: step,
             attributes: [
-                "epoch": .integer(facts.epoch), "optimizer_step": .integer(optimizer.step),
+                "epoch": .integer(facts.epoch), "first_step": .integer(facts.firstStep), "optimizer_step": .integer(optimizer.step),
                 "config": .string(facts.configuration.yaml), "seed": .integer(facts.configuration.seed),
                 "run_id": .string(facts.runID), "dataset_fingerprint": .string(facts.datasetFingerprint),
                 "sample_count": .integer(facts.sampleCount), "numeric_class": .string(facts.numericClass),
@@ -124,12 +128,14 @@ public struct TrainingState {
         for buffer in start.buffers {
             guard let array = stored[buffer.name], array.values.count == buffer.range.count else {
                 throw TrainingError.unsuitableCheckpoint(
-                    file: loaded.file, reason: "lacks /statistics/\(buffer.name) [\(buffer.range.count)]; it belongs to another model")
+                    file: loaded.file, reason: "lacks /statistics/\(buffer.name) [\(buffer.range.count)]; it belongs to another model, or to one without that loss")
             }
             values.replaceSubrange(buffer.range, with: array.values)
         }
         statistics = start.with(values: values)
-        if let digest = checkpoint.attributes["weights_digest"]?.string, digest != weightsDigest {
+        // A checkpoint may hold more than this run needs: that of a run with more losses. Every array has its own digest.
+        let isExact = checkpoint.arrays(under: "/model").count == model.layout.parameters.count && stored.count == start.buffers.count
+        if isExact, let digest = checkpoint.attributes["weights_digest"]?.string, digest != weightsDigest {
             throw TrainingError.unsuitableCheckpoint(
                 file: loaded.file, reason: "its weights do not have the digest they were written with; use another checkpoint")
         }
@@ -148,7 +154,7 @@ public struct TrainingState {
         for parameter in parameters {
             guard let array = arrays[parameter.name] else {
                 throw TrainingError.unsuitableCheckpoint(
-                    file: loaded.file, reason: "lacks /\(group)/\(parameter.name); it belongs to another model")
+                    file: loaded.file, reason: "lacks /\(group)/\(parameter.name); it belongs to another model, or to one without the loss that needs it")
             }
             guard array.shape == parameter.officialShape else {
                 throw TrainingError.unsuitableCheckpoint(

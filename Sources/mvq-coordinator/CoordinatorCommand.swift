@@ -46,7 +46,7 @@ struct CoordinatorCommand: ParsableCommand {
     @Option(help: ArgumentHelp("Workers to wait for before the first step.", valueName: "count"))
     var minWorkers = 1
 
-    @Option(help: ArgumentHelp("Threads of the optimizer step.", valueName: "count"))
+    @Option(help: ArgumentHelp("Threads of the optimizer step, and as many more for evaluations.", valueName: "count"))
     var threads = 1
 
     @Option(help: ArgumentHelp("Give up (exit code 69) after so long without any worker.", valueName: "seconds"))

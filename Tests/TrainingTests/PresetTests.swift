@@ -41,7 +41,7 @@ import Training
         full + tiny
         + full.map {
             Size(
-                preset: $0.preset + "-release", encoder: $0.encoder, decoder: $0.decoder, recovery: $0.recovery, head: $0.head,
+                preset: $0.preset + "-release", encoder: $0.encoder, decoder: $0.decoder, recovery: 0, head: $0.head,
                 discriminator: $0.discriminator)
         }
 

@@ -121,7 +121,7 @@ import Training
             Issue.record("went unnoticed", sourceLocation: sourceLocation)
         } catch {
             let text = "\(error)"
-            let images = (100...102).map { "sample \($0) of the coordinator's dataset" }.joined(separator: ", ") + " and 2 more;"
+            let images = (100...102).map { "sample \($0) of the coordinator's dataset" }.joined(separator: ", ") + " and 2 more (sample ids 100, 101, 102, 103, 104);"
             #expect(
                 (error as? TrainingError)?.exitCode == 76 && !text.contains("\n")
                     && text.hasPrefix("step 9, slot 5: \(culprit) is not a finite number, computed from \(images)"), "\(text)",

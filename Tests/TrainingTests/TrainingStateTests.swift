@@ -86,6 +86,35 @@ import Training
         }
     }
 
+    /// A new run may start from the checkpoint of one with more losses, to go on without them; not the other way round.
+    @Test func lossesMayBeLeftOut() throws {
+        let all = try TokenizerTask(SmallModel.allLosses)
+        var fewer = SmallModel.allLosses
+        fewer.losses.adversarial = 0
+        fewer.losses.alignment = 0
+        let less = try TokenizerTask(fewer)
+        try withTemporaryFolder { folder in
+            let full = TrainingState(model: all.model, seed: 1)
+            let loaded = try published(full.checkpoint(model: all.model, facts: facts), in: folder)
+            let state = try TrainingState(loaded, model: less.model)
+            #expect(state.statistics.count == 0 && state.optimizer.weights.count == less.layout.count && less.layout.count < all.layout.count)
+            for parameter in less.layout.parameters {
+                let same = all.layout.parameters.first { $0.name == parameter.name }?.official(from: full.optimizer.weights)
+                let isKept = same == parameter.official(from: state.optimizer.weights)
+                #expect(isKept, "\(parameter.name)")
+            }
+        }
+        try withTemporaryFolder { folder in
+            let loaded = try published(TrainingState(model: less.model, seed: 1).checkpoint(model: less.model, facts: facts), in: folder)
+            do {
+                _ = try TrainingState(loaded, model: all.model)
+                Issue.record("accepted without a discriminator")
+            } catch {
+                #expect("\(error)".contains("or to one without the loss that needs it"), "\(error)")
+            }
+        }
+    }
+
     @Test func weightsMustHaveTheirDigest() throws {
         let original = state().checkpoint(model: task.model, facts: facts)
         func altered(_ change: (inout [String: AttributeValue]) -> Void) -> Checkpoint {

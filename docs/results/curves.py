@@ -62,16 +62,33 @@ def draw(axes, name, run):
         axis.legend(fontsize=6)
 
 
+def table(name, run):
+    """The last evaluation as a Markdown table."""
+    records = lines(os.path.join(run, "evaluation.jsonl"))
+    last = max(record["step"] for record in records)
+    for record in sorted((r for r in records if r["step"] == last), key=lambda r: r["kept_tokens"]):
+        true, predicted = record["reconstruction"], record["predicted_source"]
+        print(
+            f"| {name} | {record['kept_tokens']} | {true['psnr']:.2f} | {true['ssim']:.3f} | {true['l1']:.3f} | {true['lpips']:.2f} "
+            f"| {100 * record['codebook_usage']:.1f} % | {record['codebook_perplexity']:.0f} | {100 * record['owner_accuracy']:.1f} % "
+            f"| {100 * record['code_accuracy']:.1f} % | {predicted['psnr']:.2f} | {predicted['ssim']:.3f} |"
+        )
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("runs", nargs="+", metavar="NAME=FOLDER")
     parser.add_argument("--out", default="curves.png")
+    parser.add_argument("--table", action="store_true", help="print the last evaluations as a table too")
     arguments = parser.parse_args()
     figure, grid = plt.subplots(len(arguments.runs), 5, figsize=(22, 3.6 * len(arguments.runs)), squeeze=False)
     for axes, run in zip(grid, arguments.runs):
         draw(axes, *run.split("=", 1))
     figure.tight_layout()
     figure.savefig(arguments.out, dpi=80)
+    if arguments.table:
+        for run in arguments.runs:
+            table(*run.split("=", 1))
 
 
 main()

@@ -13,7 +13,7 @@ extension RunConfiguration {
         try fields.section("training") { try training.visit($0) }
         try fields.section("optimizer") { try optimizer.visit($0) }
         try fields.section("checkpoints") { try checkpoints.visit($0) }
-        try fields.section("evaluation") { try evaluation.visit($0, model, merging, losses) }
+        try fields.section("evaluation") { try evaluation.visit($0, model, merging, perceptual) }
     }
 }
 
@@ -196,7 +196,8 @@ extension RunConfiguration.Checkpoints {
 
 extension RunConfiguration.Evaluation {
     mutating func visit(
-        _ fields: any ConfigurationVisitor, _ model: RunConfiguration.Model, _ merging: RunConfiguration.Merging, _ losses: RunConfiguration.Losses
+        _ fields: any ConfigurationVisitor, _ model: RunConfiguration.Model, _ merging: RunConfiguration.Merging,
+        _ perceptual: RunConfiguration.Perceptual
     ) throws {
         try fields.field("every_steps", &everySteps, must: "0 or more") { $0 >= 0 }
         try fields.field("every_epochs", &everyEpochs, must: "0 to 2^20") { (0...1 << 20).contains($0) }
@@ -207,8 +208,8 @@ extension RunConfiguration.Evaluation {
             $0.allSatisfy { (least...(grid * grid)).contains($0) } && zip($0, $0.dropFirst()).allSatisfy { $0 < $1 }
         }
         try fields.field("pictures", &pictures, must: "0 to 1024") { (0...1024).contains($0) }
-        let isMeasured = losses.perceptual > 0
-        try fields.field("best", &best, must: "psnr, ssim or l1, or lpips if losses.perceptual is on") { $0 != .lpips || isMeasured }
+        let isMeasured = perceptual.network != .none
+        try fields.field("best", &best, must: "psnr, ssim or l1, or lpips if there is a perceptual.network") { $0 != .lpips || isMeasured }
     }
 }
 

@@ -18,10 +18,11 @@ extension RunConfiguration {
                 channels: model.channels, multipliers: model.channelMultipliers, residualBlocks: model.residualBlocks,
                 blocks: model.attentionBlocks, heads: model.decoderHeads, bits: model.bits, groups: model.groups,
                 layerScale: Float(model.layerScale)),
-            recovery: SourceRecoveryConfiguration(
-                width: model.sourceRecovery.width, heads: model.sourceRecovery.heads,
-                crossAttentionBlocks: model.sourceRecovery.crossAttentionBlocks,
-                selfAttentionBlocks: model.sourceRecovery.selfAttentionBlocks),
+            recovery: losses.sourceRecovery > 0
+                ? SourceRecoveryConfiguration(
+                    width: model.sourceRecovery.width, heads: model.sourceRecovery.heads,
+                    crossAttentionBlocks: model.sourceRecovery.crossAttentionBlocks,
+                    selfAttentionBlocks: model.sourceRecovery.selfAttentionBlocks) : nil,
             keptTokens: KeptTokenDistribution(shape: merging.distribution, target: merging.keptTokens, count: merging.candidates),
             schedule: merging.schedule)
     }

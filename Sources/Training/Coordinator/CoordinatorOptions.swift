@@ -16,7 +16,7 @@ public struct CoordinatorOptions: Sendable {
     public var listen: String
     public var resume: Resume
     public var minimumWorkers: Int
-    /// Threads of the optimizer step.
+    /// Threads of the optimizer step, and as many more of evaluations.
     public var threads: Int
     /// Seconds to wait for the first worker, and for one after all were lost.
     public var gatherSeconds: Double

@@ -77,7 +77,7 @@ public final class CoordinatorRun: @unchecked Sendable {
         firstStep = start.state.step
         facts = TrainingState.Facts(
             configuration: configuration, runID: start.runID.description, datasetFingerprint: fingerprint, sampleCount: folder.count,
-            numericClass: NumericEnvironment.numericClass, epoch: 0)
+            numericClass: NumericEnvironment.numericClass, epoch: 0, firstStep: start.firstStep)
         tree = SlotTree(slots: configuration.training.slots)
         weightBuffers = BufferPool(count: vectors.weightsCount * MemoryLayout<Float>.stride)
         report = try RunReport(run: directory, plan: plan, progress: progress, firstStep: start.state.step)
@@ -135,9 +135,21 @@ public final class CoordinatorRun: @unchecked Sendable {
         default: break
         }
         writer.finish()
-        if exit.exitCode == ExitCode.done { evaluator?.finish() } else { evaluator?.stop() }
         if exit.exitCode == ExitCode.done || exit.exitCode == ExitCode.preempted, let failure = report.lastCheckpointFailure {
             exit = FleetExit(exitCode: ExitCode.disk, text: failure)
+        }
+        guard let evaluator else { return exit }
+        guard exit.exitCode == ExitCode.done else {
+            evaluator.stop()
+            return exit
+        }
+        guard evaluator.finish() else {
+            return FleetExit(exitCode: ExitCode.preempted, text: "training is done, its evaluation is not; the same command finishes it")
+        }
+        do {
+            try store.removeOld()
+        } catch {
+            report.event("old checkpoints stay: \(error)")
         }
         return exit
     }
@@ -181,9 +193,10 @@ public final class CoordinatorRun: @unchecked Sendable {
         handedOver = state.step
     }
 
-    /// The last checkpoint of the run; one of this step that is still being written will do.
+    /// The last checkpoint of the run; one of this step that is there or still being written will do.
     private func finalCheckpoint() {
-        if handedOver != state.step { writer.submit(snapshot()) }
+        let isThere = state.step == firstStep && (try? store.steps().contains(state.step)) == true
+        if handedOver != state.step, !isThere { writer.submit(snapshot()) }
     }
 
     private func snapshot() -> Checkpoint {
@@ -242,6 +255,8 @@ extension CoordinatorRun: CoordinatorDelegate {
         state.statistics = state.statistics.updated(sums: outcome.statisticSums, images: outcome.images)
         // Nothing else may reach a journal line, a worker or a checkpoint.
         try requireFinite(state.optimizer.weights.isFinite, "a weight after the update")
+        // A gradient whose square is too large would freeze its weight without a sign.
+        try requireFinite(state.optimizer.secondMoment.isFinite, "a second moment after the update")
         try requireFinite(state.statistics.values.allSatisfy(\.isFinite), "a running statistic after the update")
         state.step = step + 1
         published = nil

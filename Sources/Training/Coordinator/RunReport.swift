@@ -66,10 +66,12 @@ final class RunReport: Sendable {
         for (label, name) in [("lpips", "perceptual"), ("gan", "generator"), ("disc", "discriminator"), ("align", "alignment")] {
             if let value = values[name] { terms.append(.init(label, value)) }
         }
-        return terms + [
+        terms += [
             .init("entropy", (values["entropy_per_sample"] ?? 0) - (values["entropy_batch"] ?? 0)),
-            .init("commit", values["commitment"] ?? 0), .init("source", values["source_recovery"] ?? 0),
+            .init("commit", values["commitment"] ?? 0),
         ]
+        if plan.configuration.losses.sourceRecovery > 0 { terms.append(.init("source", values["source_recovery"] ?? 0)) }
+        return terms
     }
 
     /// A checkpoint was written, or could not be.

@@ -8,6 +8,8 @@ import TensorCore
 struct RunStart {
     let state: TrainingState
     let runID: RunID
+    /// The step that the run began with: not 0 if that was a given checkpoint.
+    let firstStep: Int
     /// What a person should know about it.
     let notes: [String]
 
@@ -19,7 +21,13 @@ struct RunStart {
         try RunStart.check(configuration, against: directory)
         var notes: [String] = []
         var loaded: LoadedCheckpoint?
-        switch options.resume {
+        var resume = options.resume
+        // The command that began a run with another's checkpoint goes on with the run's own.
+        if case .file(let path) = resume, !store.holds(path), try journal.end != nil || !store.steps().isEmpty {
+            resume = .auto
+            notes.append("the run has begun already: \(path) is not read again")
+        }
+        switch resume {
         case .file(let path):
             loaded = try CheckpointStore.load(path: path)
         case .never:
@@ -35,17 +43,20 @@ struct RunStart {
             }
             state = try TrainingState(model: model, configuration: configuration)
             runID = RunStart.newRunID()
+            firstStep = 0
             self.notes = notes + ["new run in \(directory.path)"]
             return
         }
         if let warning = loaded.manifest.warning(for: loaded.file) { notes.append(warning) }
         let attributes = loaded.checkpoint.attributes
+        // What was done in other circumstances: the file of another run's checkpoint, or this run so far.
+        let before = store.holds(loaded.file) ? directory.path : loaded.file
         if let stored = attributes["dataset_fingerprint"]?.string, stored != fingerprint {
-            throw TrainingError.otherDataset(run: directory.path, stored: stored, given: fingerprint)
+            throw TrainingError.otherDataset(run: before, stored: stored, given: fingerprint)
         }
         var changes: [String] = []
         if let yaml = attributes["config"]?.string {
-            if case .file = options.resume {
+            if case .file = resume {
                 changes = try RunStart.changes(of: configuration, since: yaml, named: loaded.file)
             } else {
                 try RunStart.check(configuration, against: yaml, named: loaded.file, run: directory.path)
@@ -53,10 +64,11 @@ struct RunStart {
         }
         state = try TrainingState(loaded, model: model)
         if let stored = attributes["numeric_class"]?.string, stored != NumericEnvironment.numericClass {
-            throw TrainingError.otherNumericClass(run: directory.path, stored: stored, here: NumericEnvironment.numericClass)
+            throw TrainingError.otherNumericClass(run: before, stored: stored, here: NumericEnvironment.numericClass)
         }
-        // A run that starts from a given file begins its journal there; the run's own checkpoints always have their steps journaled.
-        let committed = journal.end ?? (options.resume == .auto ? 0 : state.step)
+        // A run that starts from a given file begins its journal there; later checkpoints always have their steps journaled.
+        firstStep = resume == .auto ? attributes["first_step"]?.integer ?? 0 : journal.start ?? state.step
+        let committed = journal.end ?? firstStep
         if committed < state.step {
             throw TrainingError.journalTooShort(run: directory.path, committed: committed, checkpoint: state.step)
         }

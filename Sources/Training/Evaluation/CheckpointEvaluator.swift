@@ -8,8 +8,8 @@ import TensorCore
 /// numbers of kept tokens, codebook usage, source recovery, and a picture each time. The averaged weights are evaluated, as in the paper.
 ///
 /// What is to be done follows from the run folder alone: checkpoints of steps that are due and that `evaluation.jsonl` lacks. So nothing is
-/// forgotten over a crash, the lines do not depend on timing, and training never waits. Checkpoints stay until they are evaluated, and the best
-/// one stays for good under the name `checkpoints/best`.
+/// forgotten over a crash or a failure, and the lines do not depend on timing. Checkpoints stay until they are evaluated, and the best one stays
+/// under the name `checkpoints/best`.
 final class CheckpointEvaluator: Sendable {
     private let configuration: RunConfiguration
     private let plan: TrainingPlan
@@ -17,6 +17,7 @@ final class CheckpointEvaluator: Sendable {
     private let run: RunDirectory
     private let threads: Int
     private let keptTokens: [Int]
+    private let samples: [Int]
     private let note: @Sendable (String) -> Void
     private let shared: Shared
 
@@ -30,6 +31,8 @@ final class CheckpointEvaluator: Sendable {
         var isFinishing = false
         var isStopped = false
         var hasEnded = true
+        /// Whether nothing was left to do when the thread ended.
+        var isComplete = false
 
         init(_ log: EvaluationLog) { self.log = log }
     }
@@ -53,13 +56,15 @@ final class CheckpointEvaluator: Sendable {
         self.threads = threads
         self.note = note
         keptTokens = configuration.evaluatedKeptTokens
+        samples = TokenizerEvaluation.samples(configuration.evaluation.images == 0 ? nil : configuration.evaluation.images, of: folder)
         shared = Shared(
-            try EvaluationLog(path: run.evaluations, keptTokens: keptTokens, measure: configuration.evaluation.best))
+            try EvaluationLog(
+                path: run.evaluations, keptTokens: keptTokens, images: samples.count, measure: configuration.evaluation.best))
     }
 
-    /// Whether retention must keep the checkpoint of a step.
+    /// Whether retention must keep the checkpoint of a step: it is to be evaluated, if not by this process, then by the next.
     func keeps(_ step: Int) -> Bool {
-        shared.condition.withLock { isPending(step) || shared.log.best == step }
+        shared.condition.withLock { plan.isEvaluated(step) && !shared.log.isEvaluated(step) }
     }
 
     /// Starts the thread.
@@ -75,12 +80,14 @@ final class CheckpointEvaluator: Sendable {
     /// A checkpoint was published.
     func published() { shared.condition.withLock { shared.condition.broadcast() } }
 
-    /// Waits until all that is due is evaluated.
-    func finish() {
+    /// Waits until all that is due is evaluated, or the evaluator is told to stop; false if something is left to do then.
+    @discardableResult
+    func finish() -> Bool {
         shared.condition.withLock {
             shared.isFinishing = true
             shared.condition.broadcast()
             while !shared.hasEnded { shared.condition.wait() }
+            return shared.isComplete
         }
     }
 
@@ -103,6 +110,7 @@ final class CheckpointEvaluator: Sendable {
     }
 
     private func work(_ store: CheckpointStore) {
+        linkBest(store)
         while let step = next(store) {
             do {
                 try evaluate(step, store)
@@ -113,6 +121,7 @@ final class CheckpointEvaluator: Sendable {
             }
         }
         shared.condition.withLock {
+            shared.isComplete = !((try? store.steps()) ?? []).contains(where: isPending)
             shared.hasEnded = true
             shared.condition.broadcast()
         }
@@ -132,17 +141,14 @@ final class CheckpointEvaluator: Sendable {
 
     private func evaluate(_ step: Int, _ store: CheckpointStore) throws {
         let checkpoint = try TokenizerCheckpoint(path: store.path(of: step), weights: .ema)
-        let perceptual = try FrozenWeights.perceptual(configuration, model: StageOneModel(configuration.stageOne))
-        let evaluation = try TokenizerEvaluation(checkpoint, keptTokens: keptTokens, perceptual: perceptual, threads: threads)
-        let wanted = configuration.evaluation
+        try requireGoing()
+        let evaluation = try TokenizerEvaluation(
+            checkpoint, keptTokens: keptTokens, perceptual: EvaluationNetwork.perceptual(configuration), threads: threads)
         var noted = ProcessInfo.processInfo.systemUptime
         let report = try evaluation.run(
-            folder, samples: TokenizerEvaluation.samples(wanted.images == 0 ? nil : wanted.images, of: folder), examples: wanted.pictures
+            folder, samples: samples, examples: configuration.evaluation.pictures, requireGoing: requireGoing
         ) { done, all in
-            let isFinishing = try shared.condition.withLock {
-                if shared.isStopped { throw Stopped() }
-                return shared.isFinishing
-            }
+            let isFinishing = shared.condition.withLock { shared.isFinishing }
             // While training goes on, its own line shows that something happens.
             let now = ProcessInfo.processInfo.systemUptime
             guard isFinishing, done < all, now - noted > 5 else { return }
@@ -154,15 +160,29 @@ final class CheckpointEvaluator: Sendable {
             try FileSystem.createFolder(run.pictures)
             try ImageFile.write(grid, to: picture)
         }
-        let best = try shared.condition.withLock {
-            try shared.log.add(report.records)
-            return shared.log.best
-        }
-        if best == step { try store.link("best", to: step) }
+        try shared.condition.withLock { try shared.log.add(report.records) }
+        linkBest(store)
+        let waiting = shared.condition.withLock { ((try? store.steps()) ?? []).count(where: isPending) }
         let shown = report.records.first { $0.keptTokens == configuration.merging.keptTokens } ?? report.records[0]
         note(
             "step \(step) evaluated (\(shown.title)): \(shown.text)"
-                + (report.examples.isEmpty ? "" : "; \(picture)") + (best == step ? "; the best so far" : ""))
+                + (report.examples.isEmpty ? "" : "; \(picture)") + (store.best == step ? "; the best so far" : "")
+                + (waiting > 1 ? "; \(waiting) more checkpoints wait for their evaluation" : ""))
+    }
+
+    /// Lets `checkpoints/best` name the best of the checkpoints that are there.
+    private func linkBest(_ store: CheckpointStore) {
+        do {
+            let best = try shared.condition.withLock { shared.log.best(of: try store.steps()) }
+            if let best, best != store.best { try store.link("best", to: best) }
+        } catch {
+            note("checkpoints/best does not name the best evaluation: \(error)")
+        }
+    }
+
+    /// - Throws: `Stopped`
+    private func requireGoing() throws {
+        try shared.condition.withLock { if shared.isStopped { throw Stopped() } }
     }
 }
 

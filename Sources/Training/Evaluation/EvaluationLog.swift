@@ -4,6 +4,7 @@ import Checkpoints
 package final class EvaluationLog {
     private let file: AppendOnlyFile
     private let keptTokens: [Int]
+    private let images: Int
     private let measure: RunConfiguration.Evaluation.Measure
     private var records: [Int: [EvaluationRecord]] = [:]
 
@@ -11,15 +12,21 @@ package final class EvaluationLog {
     ///
     /// - Parameters:
     ///   - keptTokens: what makes a step's evaluation complete.
+    ///   - images: how many images; lines about another number are not compared.
     ///   - measure: what the best step is best in.
     /// - Throws: `FileError`
-    package init(path: String, keptTokens: [Int], measure: RunConfiguration.Evaluation.Measure) throws {
+    package init(path: String, keptTokens: [Int], images: Int, measure: RunConfiguration.Evaluation.Measure) throws {
         self.keptTokens = keptTokens
+        self.images = images
         self.measure = measure
         file = try AppendOnlyFile(path: path)
         for line in try file.lines() {
-            if let record = EvaluationRecord(json: line) { records[record.step, default: []].append(record) }
+            if let record = EvaluationRecord(json: line) { keep(record) }
         }
+    }
+
+    private func keep(_ record: EvaluationRecord) {
+        if record.images == images { records[record.step, default: []].append(record) }
     }
 
     /// Whether a step has a line for every number of kept tokens.
@@ -32,13 +39,13 @@ package final class EvaluationLog {
     package func add(_ new: [EvaluationRecord]) throws {
         for record in new where records[record.step]?.contains(where: { $0.keptTokens == record.keptTokens }) != true {
             try file.append(record.json)
-            records[record.step, default: []].append(record)
+            keep(record)
         }
     }
 
-    /// The evaluated step whose mean over the numbers of kept tokens is best; of equals the earliest. Nil without evaluations.
-    package var best: Int? {
-        let scores = records.keys.filter(isEvaluated).sorted().compactMap { step in score(of: step).map { (step: step, score: $0) } }
+    /// The evaluated one of some steps whose mean over the numbers of kept tokens is best; of equals the earliest. Nil if none is evaluated.
+    package func best(of steps: [Int]) -> Int? {
+        let scores = steps.filter(isEvaluated).sorted().compactMap { step in score(of: step).map { (step: step, score: $0) } }
         return scores.reduce(nil as (step: Int, score: Double)?) { best, next in
             best.map { next.score > $0.score ? next : $0 } ?? next
         }?.step

@@ -7,7 +7,7 @@ import TensorCore
 /// Reconstructs images with a trained tokenizer at several numbers of kept tokens, and measures how well (spec 9).
 public struct TokenizerEvaluation {
     private let checkpoint: TokenizerCheckpoint
-    private let perceptual: ReconstructionQuality.Perceptual?
+    private let network: EvaluationNetwork?
     private let pool: ThreadPool
     private let transform: ImageTransform
     /// Tokens kept of every image, one measurement each.
@@ -15,16 +15,14 @@ public struct TokenizerEvaluation {
 
     /// - Parameters:
     ///   - keptTokens: kept-token counts K.
-    ///   - perceptual: weights of the perceptual network, for LPIPS; nil leaves it out.
+    ///   - perceptual: for LPIPS; nil leaves it out.
     ///   - threads: threads that compute; they move no bit.
     /// - Throws: `ConfigurationError` for a K that the model cannot keep.
-    public init(_ checkpoint: TokenizerCheckpoint, keptTokens: [Int], perceptual: Tensor? = nil, threads: Int) throws {
+    public init(_ checkpoint: TokenizerCheckpoint, keptTokens: [Int], perceptual: EvaluationNetwork? = nil, threads: Int) throws {
         let configuration = checkpoint.configuration
         self.checkpoint = checkpoint
         self.keptTokens = keptTokens
-        self.perceptual = perceptual.map {
-            ReconstructionQuality.Perceptual(PerceptualDistance.build(width: configuration.perceptual.channels).0, weights: $0)
-        }
+        network = perceptual
         pool = ThreadPool(threads: threads)
         transform = ImageTransform(size: configuration.model.imageSize, purpose: .validation)
         let full = configuration.tokenizer.fullTokens
@@ -71,21 +69,23 @@ public struct TokenizerEvaluation {
     /// - Parameters:
     ///   - samples: sample ids of `folder`.
     ///   - examples: of how many images, spread evenly over the samples, pictures are kept.
-    ///   - progress: called with images done and all images; what it throws ends the evaluation.
+    ///   - requireGoing: called every so often, within seconds also for large images; what it throws ends the evaluation.
+    ///   - progress: called with images done and all images.
     /// - Throws: `ImageError` for an image that cannot be decoded, `TrainingError.unusableWeights` for reconstructions that are not numbers.
     public func run(
-        _ folder: ImageFolder, samples: [Int], examples wanted: Int, progress: (Int, Int) throws -> Void = { _, _ in }
+        _ folder: ImageFolder, samples: [Int], examples wanted: Int, requireGoing: () throws -> Void = {}, progress: (Int, Int) -> Void = { _, _ in }
     ) throws -> Report {
         let chosen = Set((0..<min(wanted, samples.count)).map { samples[$0 * samples.count / min(wanted, samples.count)] })
         var examples: [Example] = []
         var qualities = keptTokens.map {
-            TokenizerQuality(checkpoint.tokenizer, weights: checkpoint.weights, kept: $0, perceptual: perceptual, pool: pool)
+            TokenizerQuality(checkpoint.tokenizer, weights: checkpoint.weights, kept: $0, perceptual: network?.perceptual, pool: pool)
         }
         for start in stride(from: 0, to: samples.count, by: batch) {
             let ids = Array(samples[start..<min(start + batch, samples.count)])
             let images = try load(folder, ids)
             var outcomes: [TokenizerQuality.Outcome] = []
             for i in qualities.indices {
+                try requireGoing()
                 do {
                     outcomes.append(try qualities[i].add(images))
                 } catch .notFinite(let image) {
@@ -99,15 +99,10 @@ public struct TokenizerEvaluation {
                         original: picture(images, i),
                         results: zip(zip(keptTokens, outcomes), measures).map { result($0.1, image: i, kept: $0.0, psnr: $1.psnr) }))
             }
-            try progress(start + ids.count, samples.count)
-        }
-        let network: String? = switch checkpoint.configuration.perceptual.network {
-        case .none: nil
-        case .random: "random"
-        case .file: checkpoint.configuration.perceptual.sha256
+            progress(start + ids.count, samples.count)
         }
         let records = qualities.map {
-            EvaluationRecord($0, step: checkpoint.step, weights: checkpoint.which.rawValue, lpipsNetwork: network)
+            EvaluationRecord($0, step: checkpoint.step, weights: checkpoint.which.rawValue, lpipsNetwork: network?.name)
         }
         return Report(records: records, examples: examples)
     }

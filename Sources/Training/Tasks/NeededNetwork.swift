@@ -17,13 +17,14 @@ struct NeededNetwork {
 
     /// Of the perceptual loss; nil if it is off.
     static func perceptual(_ configuration: RunConfiguration, model: StageOneModel) -> NeededNetwork? {
-        model.perceptual.map { network in
-            NeededNetwork(
-                kind: .perceptual, layout: network.layout, seed: UInt64(configuration.seed), source: configuration.perceptual.network,
-                digest: configuration.perceptual.sha256,
-                missing: .networkMissing(
-                    loss: "perceptual", key: "perceptual.network", command: PretrainedKind.perceptual.importCommand))
-        }
+        model.perceptual.map { perceptual(configuration, layout: $0.layout) }
+    }
+
+    static func perceptual(_ configuration: RunConfiguration, layout: ParameterLayout) -> NeededNetwork {
+        NeededNetwork(
+            kind: .perceptual, layout: layout, seed: UInt64(configuration.seed), source: configuration.perceptual.network,
+            digest: configuration.perceptual.sha256,
+            missing: .networkMissing(loss: "perceptual", key: "perceptual.network", command: PretrainedKind.perceptual.importCommand))
     }
 
     /// Of the alignment; nil if it is off.
@@ -37,14 +38,17 @@ struct NeededNetwork {
     }
 
     /// The weights, `[layout.count]`.
-    func weights() throws -> Tensor {
+    func weights() throws -> Tensor { try named().weights }
+
+    /// The weights, `[layout.count]`, and what they are called: `random`, or the digest of their file.
+    func named() throws -> (weights: Tensor, name: String) {
         switch source {
         case .none: throw missing
-        case .random: return layout.initialWeights(seed: seed)
+        case .random: return (layout.initialWeights(seed: seed), "random")
         case .file(let path):
             let network = try NetworkFile(file: path, kind: kind)
             try check(network.digest, of: path)
-            return try network.vector(for: layout, prefix: NeededNetwork.prefix)
+            return (try network.vector(for: layout, prefix: NeededNetwork.prefix), network.digest)
         }
     }
 

@@ -2,9 +2,7 @@ import ArgumentParser
 import CommandSupport
 import Foundation
 import ImageData
-import MergeVQ
 import Telemetry
-import TensorCore
 import Training
 
 /// `mvq reconstruct`.
@@ -60,9 +58,8 @@ struct ReconstructCommand: ParsableCommand {
             trained, keptTokens: keptTokens?.counts(trained.configuration) ?? [trained.configuration.merging.keptTokens],
             perceptual: perceptualNetwork(of: trained), threads: threads)
         let counter = ProgressCounter("reconstructing")
-        let report = try evaluation.run(folder, samples: TokenizerEvaluation.samples(limit, of: folder), examples: rows) {
-            counter.update($0, of: $1)
-        }
+        let report = try evaluation.run(
+            folder, samples: TokenizerEvaluation.samples(limit, of: folder), examples: rows, progress: { counter.update($0, of: $1) })
         counter.finish()
         if let picture = report.picture { try ImageFile.write(picture, to: out) }
         if json {
@@ -79,9 +76,9 @@ struct ReconstructCommand: ParsableCommand {
     }
 
     /// For LPIPS; a network whose file is not on this machine only costs that measure.
-    private func perceptualNetwork(of trained: TokenizerCheckpoint) -> Tensor? {
+    private func perceptualNetwork(of trained: TokenizerCheckpoint) -> EvaluationNetwork? {
         do {
-            return try FrozenWeights.perceptual(trained.configuration, model: StageOneModel(trained.configuration.stageOne))
+            return try EvaluationNetwork.perceptual(trained.configuration)
         } catch {
             StandardError.write("mvq: LPIPS is left out: \(error)\n")
             return nil

@@ -134,14 +134,14 @@ import Training
     }
 
     /// A file may claim to be a model whose parameters cannot even be counted.
-    @Test(arguments: ["residual_blocks: 65536", "attention_blocks: 65536", "source_recovery: {width: 65536}"])
+    @Test(arguments: ["residual_blocks: 1024", "attention_blocks: 1024", "source_recovery: {width: 65536}"])
     func aConfigurationThatTheFileCannotHoldIsRefused(claim: String) throws {
         try withTemporaryFolder { folder in
             let path = "\(folder)/hostile.safetensors"
             let yaml = "merging: {kept_tokens: 49, candidates: 1}\nmodel: {channels: 65536, channel_multipliers: [1024, 1024, 1024, 1024], groups: 8, \(claim)}"
             let array = SafetensorsWriter.Array(name: "encoder.conv_in.weight", shape: [1], values: [0])
             _ = try SafetensorsWriter.write([array], metadata: ["mvq_config": yaml], to: path)
-            #expect { try WeightImport([path], kind: .tokenizer) } throws: { ($0 as? PretrainedError) == .implausible(file: path) }
+            #expect { try WeightImport([path], kind: .tokenizer) } throws: { "\($0)".hasPrefix("\(path) (mvq_config): model has ") && "\($0)".contains("lower model.channels") }
         }
     }
 }

@@ -64,7 +64,7 @@ extension ProcessTests {
             func arguments(_ more: String...) -> [String] { ["reconstruct", "--checkpoint", reference.path] + more }
             for kept in ["0", "6", "65", "-3"] {
                 try expectRefusal(
-                    "mvq", arguments("--data", reference.data, "--kept-tokens=\(kept)"), exitCode: 78, "--kept-tokens \(kept)",
+                    "mvq", arguments("--data", reference.data, "--kept-tokens=\(kept)"), exitCode: 78, "\(kept) kept tokens",
                     "keep 7 to 64")
             }
             let train = "\(reference.data)/train"

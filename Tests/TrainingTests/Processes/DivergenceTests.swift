@@ -44,7 +44,7 @@ extension ProcessTests {
                 let images = TrainingPlan(configuration: try fleet.run.configuration, sampleCount: folder.count).samples(step: 1, slot: slot)
                 #expect(images.count == 8)
                 let named = images.prefix(3).map { folder.path(of: $0) }.joined(separator: ", ")
-                #expect(complaint.contains("computed from \(named) and 5 more; "), "\(complaint)")
+                #expect(complaint.contains("computed from \(named) and 5 more (sample ids \(images.map(String.init).joined(separator: ", "))); "), "\(complaint)")
                 try expectFiniteCheckpoint(fleet.run, step: 0)
                 #expect(fleet.run.committed == 1)
 

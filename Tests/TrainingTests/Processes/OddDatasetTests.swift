@@ -64,7 +64,7 @@ extension ProcessTests {
                 try train(fleet)
                 #expect(try fleet.run.journal().map(\.epoch) == [0, 1, 2], "every step is an epoch")
                 let printed = try reconstruct(workshop, fleet.run)
-                #expect(printed.hasPrefix("step 3, 1 images, K 36: PSNR "), "\(printed)")
+                #expect(printed.hasPrefix("step 3, 1 image, K 36: PSNR "), "\(printed)")
             }
         }
     }
