@@ -63,6 +63,7 @@ let package = Package(
         target("Checkpoints", ["Checksums", "CHDF5"]),
         target("Telemetry", []),
         target("Fleet", []),
+        target("Simulation", ["Fleet", "Checksums"]),
         target("Transport", ["Fleet", "Checksums", "CZeroMQ"]),
         target(
             "Training",
@@ -77,8 +78,8 @@ let package = Package(
         command(
             "mvq",
             [
-                "ImageData", "Checkpoints", "Telemetry", "MergeVQ", "NeuralNet", "TensorCore", "Kernels", "CZeroMQ", "CHDF5", "CPNG",
-                "CCrypto",
+                "ImageData", "Checkpoints", "Telemetry", "MergeVQ", "NeuralNet", "TensorCore", "Kernels", "Fleet", "Simulation", "CZeroMQ",
+                "CHDF5", "CPNG", "CCrypto",
             ]),
 
         .target(name: "TestKit", dependencies: ["NeuralNet", "TensorCore", "Checkpoints"], path: "Tests/TestKit", swiftSettings: strict),
@@ -91,6 +92,7 @@ let package = Package(
         tests(of: "Checkpoints", ["Checksums"]),
         tests(of: "Telemetry"),
         tests(of: "Fleet"),
+        tests(of: "Simulation", ["Fleet"]),
         tests(of: "Transport"),
         tests(
             of: "Training",

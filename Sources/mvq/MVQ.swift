@@ -11,7 +11,7 @@ struct Main {
 struct MVQ: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "mvq",
-        abstract: "Datasets, reconstruction, checkpoints and measurements of MergeVQ.",
+        abstract: "Datasets, reconstruction, checkpoints, simulated fleets and measurements of MergeVQ.",
         discussion: "Training itself is mvq-coordinator (one) and mvq-worker (any number).",
         version: BuildVersion.current,
         subcommands: [
@@ -20,6 +20,7 @@ struct MVQ: ParsableCommand {
             InspectCommand.self,
             ImportCommand.self,
             ExportCommand.self,
+            SimulateCommand.self,
             BenchCommand.self,
             DoctorCommand.self,
         ])

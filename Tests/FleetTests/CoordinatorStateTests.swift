@@ -206,6 +206,40 @@ import Testing
         #expect(actions.contains(.closeSession(Self.session)))
     }
 
+    /// A coordinator that never has a quiet moment still wants its ticks, which carry its heartbeats.
+    @Test func messagesDoNotPutTheTickOff() {
+        var fed = Fed.atWork()
+        var heartbeats = 0
+        for _ in 0..<40 {
+            _ = fed.feed(.control(.heartbeat(phase: .computing, step: 0, slotsDone: 0), from: Self.session), after: 0.1)
+            guard fed.now >= fed.state.nextTick else { continue }
+            let actions = fed.feed(.tick)
+            #expect(fed.state.nextTick > fed.now)
+            if actions.contains(.send(.coordinatorHeartbeat(generation: 3, step: 0), to: Self.session)) { heartbeats += 1 }
+        }
+        #expect(heartbeats >= 3)
+    }
+
+    /// A worker that fetches its samples over a slow line for longer than the deadline makes progress.
+    @Test func fetchingSamplesIsProgress() {
+        var fed = Fed.atWork()
+        // It has a predicted block time now, and with it a deadline.
+        for chunk in 0..<2 {
+            _ = fed.bulk {
+                ($0.kind, $0.chunk, $0.chunkCount) = (.gradient, chunk, 2)
+                ($0.offset, $0.payloadBytes, $0.totalBytes) = (8 * chunk, chunk == 0 ? 8 : 4, 12)
+            }
+        }
+        _ = fed.say(.blockDone(step: 0, block: SlotBlock(level: 0, index: 0), digest: "d", bytes: 12))
+        for _ in 0..<3 {
+            fed.tick(seconds: 8)
+            #expect(fed.say(.samplesNeeded(ids: [3])).contains(.sendSample(id: 3, to: Self.session)))
+        }
+        #expect(fed.state.sessionCount == 1)
+        fed.tick(seconds: 12)
+        #expect(fed.state.sessionCount == 0)
+    }
+
     /// Time in which the coordinator itself did not run is not held against the workers.
     @Test func aPauseOfTheCoordinatorLosesNobody() {
         var fed = Fed.atWork()

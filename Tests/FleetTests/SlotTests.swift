@@ -30,7 +30,7 @@ import Testing
 
 @Suite struct SlotTreeTests {
     static func gradient(_ slot: Int) -> [Float] {
-        Toy.slotGradient(weights: Toy.firstWeights, step: 1, slot: slot, samples: [])
+        Toy.slotGradient(weights: Toy.firstWeights, step: 1, slot: slot)
     }
 
     /// Any partition into aligned blocks, in any order: the bits of the recursion.

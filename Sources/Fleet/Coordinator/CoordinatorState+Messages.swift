@@ -38,6 +38,8 @@ extension CoordinatorState {
             guard members[position].isAttached, ids.allSatisfy({ (0..<configuration.sampleCount).contains($0) }) else {
                 return drop("samples \(ids) of \(configuration.sampleCount)", from: session)
             }
+            // Over a slow line a block's samples take longer than its computation.
+            members[position].lastProgress = now
             for id in ids { actions.append(.sendSample(id: id, to: session)) }
         case .blockDone(let step, let block, let digest, let bytes):
             finish(block, step: step, digest: digest, bytes: bytes, member: position, now: now)

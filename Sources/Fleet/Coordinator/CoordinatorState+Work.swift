@@ -12,8 +12,10 @@ extension CoordinatorState {
             announce(to: position)
             sendWeights(to: position)
         }
+        guard table.hasFreeSlots else { return }
+        let workers = readyCount
         for position in members.indices where members[position].hasWeights && members[position].lease == nil {
-            lease(to: position, now: now)
+            lease(to: position, activeWorkers: workers, now: now)
         }
     }
 
@@ -38,9 +40,9 @@ extension CoordinatorState {
         }
     }
 
-    private mutating func lease(to position: Int, now: Instant) {
+    private mutating func lease(to position: Int, activeWorkers: Int, now: Instant) {
         let session = members[position].id
-        guard let block = table.grant(to: session, activeWorkers: readyCount, now: now) else { return }
+        guard let block = table.grant(to: session, activeWorkers: activeWorkers, now: now) else { return }
         report(.leased(session, step: plan.step, block: block))
         start(block, at: position, now: now)
     }

@@ -83,6 +83,7 @@ public struct CoordinatorState: Sendable {
     var table: LeaseTable
     var actions: [Action] = []
     var lastHandled: Instant
+    var lastTick: Instant
     var lastHeartbeat: Instant
     /// Since when there have been too few workers.
     var gatheringSince: Instant?
@@ -100,6 +101,7 @@ public struct CoordinatorState: Sendable {
         self.plan = plan
         table = LeaseTable(slots: plan.slots)
         lastHandled = now
+        lastTick = now
         lastHeartbeat = now
         gatheringSince = now
     }
@@ -108,13 +110,14 @@ public struct CoordinatorState: Sendable {
     public var sessionCount: Int { members.count }
     /// Sessions whose model is built.
     public var readyCount: Int { members.count { $0.isReady } }
-    /// When the machine wants its next `tick`, unless something else happens before.
-    public var nextTick: Instant { lastHandled + configuration.timing.tick }
+    /// When the machine wants its next `tick`, whatever else happens before: in a large fleet something always does.
+    public var nextTick: Instant { lastTick + configuration.timing.tick }
 
     /// The transition function: takes in an event, changes the state, says what to do.
     public mutating func handle(_ event: Event, now: Instant) -> [Action] {
         guard phase != .ended else { return [] }
         defer { actions = [] }
+        if case .tick = event { lastTick = now }
         if case .ending(let exit, let until) = phase {
             takeLeave(event, exit: exit, until: until, now: now)
             return actions

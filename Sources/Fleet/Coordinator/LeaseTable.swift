@@ -46,6 +46,8 @@ public struct LeaseTable: Sendable {
 
     /// True when every slot is finished.
     public var isComplete: Bool { finishedSlots == slots }
+    /// True when there is something to grant.
+    public var hasFreeSlots: Bool { !free.isEmpty }
     /// Slots that nobody has been given.
     public var freeSlots: Int { free.reduce(0) { $0 + $1.count } }
 
