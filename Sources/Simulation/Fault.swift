@@ -26,7 +26,8 @@ public enum Fault: String, Sendable, CaseIterable, Codable {
     case slowNetwork
     /// A message arrives twice.
     case duplicate
-    /// Old messages of all sessions, also of those of earlier generations, arrive at the coordinator again.
+    /// Old messages of all sessions, also of those of earlier generations, arrive at the coordinator again, bulk messages also in sessions that are
+    /// not theirs. ZeroMQ does not do that; a relay or a faulty worker may.
     case replay
     /// The coordinator dies, at once or at a drawn point of the next commit (before the journal line, in the middle of it, after it), and is started again.
     case coordinatorCrash
@@ -38,5 +39,5 @@ public enum Fault: String, Sendable, CaseIterable, Codable {
     case powerCut
 
     /// Faults that happen at a point in time; `duplicate` has a rate instead.
-    static let scheduled = allCases.filter { $0 != .duplicate }
+    public static let scheduled = allCases.filter { $0 != .duplicate }
 }

@@ -44,8 +44,8 @@ extension SimulatedCoordinator {
     }
 
     /// Updates, checks and commits a step.
-    /// - Returns: the plan of the next step, nil within if there is none; nil if the process died or an invariant did not hold.
-    func finish(step: Int, blocks: [LeaseTable.Finished]) -> (plan: StepPlan?, Void)? {
+    /// - Returns: what the state machine is to be told; nil if the process died or an invariant did not hold.
+    func finish(step: Int, blocks: [LeaseTable.Finished]) -> CoordinatorState.Event? {
         let scenario = simulator.scenario
         let before = simulator.violations.count
         guard step == self.step, ledger.isComplete, let sum = root else {
@@ -67,7 +67,7 @@ extension SimulatedCoordinator {
         root = nil
         tree.removeAll()
         ledger = LeaseLedger(slots: scenario.slots)
-        return (self.step == scenario.steps ? nil : simulator.training.plan(self.step), ())
+        return .stepCommitted(next: self.step == scenario.steps ? nil : simulator.training.plan(self.step))
     }
 
     private func commit(_ sum: ToyTraining.Vector, blocks: [LeaseTable.Finished]) {

@@ -137,8 +137,8 @@ final class SimulatedCoordinator {
         case .mergeBlock(let step, let block, let session): merge(step: step, block: block, from: session)
         case .discardBlock(let session): buffers[session] = nil
         case .finishStep(let step, let blocks):
-            guard let next = finish(step: step, blocks: blocks) else { return }
-            pending = .stepCommitted(next: next.plan)
+            guard let committed = finish(step: step, blocks: blocks) else { return }
+            pending = committed
             pause(simulator.random.seconds(0...0.5))
         case .closeSession(let session):
             buffers[session] = nil

@@ -174,7 +174,9 @@ final class SimulatedWorker {
             payload = Array(gradient[header.offset..<header.offset + header.payloadBytes])
         }
         let session = link.session
-        simulator.toCoordinator(link, .bulkToCoordinator) { $0.deliver(.bulk(header, from: session), payload: payload) }
+        simulator.toCoordinator(link, .bulkToCoordinator, bulk: (header, payload)) {
+            $0.deliver(.bulk(header, from: session), payload: payload)
+        }
     }
 
     // MARK: Computing

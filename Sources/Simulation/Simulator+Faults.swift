@@ -46,19 +46,30 @@ extension Simulator {
         case .slowNetwork:
             network.slowness = (now + random.seconds(1...20), random.number(0.1...4))
             return true
-        case .replay:
-            guard !network.recorded.isEmpty else { return false }
-            for _ in 0..<8 {
-                guard let message = random.pick(network.recorded) else { break }
-                after(random.seconds(scenario.latency)) { [unowned self] in if let coordinator { message(coordinator) } }
-            }
-            return true
+        case .replay: return replay()
         case .coordinatorCrash, .coordinatorStop, .coordinatorPause:
             guard let coordinator else { return false }
             befall(coordinator, fault)
             return true
         case .duplicate: return false
         }
+    }
+
+    private func replay() -> Bool {
+        guard !network.recorded.elements.isEmpty else { return false }
+        for _ in 0..<8 {
+            guard let message = random.pick(network.recorded.elements) else { break }
+            after(random.seconds(scenario.latency)) { [unowned self] in if let coordinator { message(coordinator) } }
+        }
+        for _ in 0..<8 {
+            guard let (header, payload) = random.pick(network.recordedBulk.elements),
+                let session = random.pick(workers.compactMap(\.link).filter(\.isOpen))?.session
+            else { break }
+            after(random.seconds(scenario.latency)) { [unowned self] in
+                coordinator?.deliver(.bulk(header, from: session), payload: payload)
+            }
+        }
+        return true
     }
 
     private func befall(_ worker: SimulatedWorker, _ fault: Fault) {

@@ -4,22 +4,30 @@ import Fleet
 struct SimulatedNetwork {
     /// Open sessions.
     var links: [SessionID: Link] = [:]
-    /// Messages to the coordinator, to be sent once more by `Fault.replay`: the newest ones.
-    private(set) var recorded: [(SimulatedCoordinator) -> Void] = []
-    private var next = 0
+    /// The newest messages to the coordinator, and the newest bulk messages among them, for `Fault.replay`.
+    private(set) var recorded = Recent<(SimulatedCoordinator) -> Void>()
+    private(set) var recordedBulk = Recent<(header: BulkHeader, payload: [UInt8])>()
     /// Added to every message's time until then.
     var slowness: (until: Instant, seconds: Double)?
 
-    mutating func record(_ message: @escaping (SimulatedCoordinator) -> Void) {
-        if recorded.count < 64 {
-            recorded.append(message)
-        } else {
-            recorded[next] = message
-            next = (next + 1) % 64
-        }
+    mutating func record(_ message: @escaping (SimulatedCoordinator) -> Void, bulk: (header: BulkHeader, payload: [UInt8])?) {
+        recorded.add(message)
+        if let bulk { recordedBulk.add(bulk) }
     }
 
     mutating func removeAll() { self = SimulatedNetwork() }
+}
+
+/// The last 64 of something.
+struct Recent<Element> {
+    private(set) var elements: [Element] = []
+    private var oldest = 0
+
+    mutating func add(_ element: Element) {
+        if elements.count < 64 { return elements.append(element) }
+        elements[oldest] = element
+        oldest = (oldest + 1) % 64
+    }
 }
 
 extension Simulator {
@@ -119,8 +127,11 @@ extension Simulator {
         return 2
     }
 
-    func toCoordinator(_ link: Link, _ way: Way, _ deliver: @escaping (SimulatedCoordinator) -> Void) {
-        if scenario.faults > 0 { network.record(deliver) }
+    /// - Parameter bulk: the message, if it is one of the bulk socket.
+    func toCoordinator(
+        _ link: Link, _ way: Way, bulk: (header: BulkHeader, payload: [UInt8])? = nil, _ deliver: @escaping (SimulatedCoordinator) -> Void
+    ) {
+        if scenario.faults > 0 { network.record(deliver, bulk: bulk) }
         guard link[way].takes, way.isControl || link.bulkIsOpen else { return }
         for _ in 0..<copies() {
             at(arrival(on: link, way)) { [unowned self] in

@@ -10,6 +10,8 @@ struct SeededGenerator: RandomNumberGenerator {
         state &+= 0x9e37_79b9_7f4a_7c15
         return mix(state)
     }
+
+    mutating func chance(_ probability: Double) -> Bool { Double.random(in: 0..<1, using: &self) < probability }
 }
 
 /// Gradients of four numbers that are awkward to add: another order of additions gives other bits.
