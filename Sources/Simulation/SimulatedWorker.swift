@@ -73,7 +73,7 @@ final class SimulatedWorker {
 
     func crash(in phase: WorkerPhase) { doomedPhase = phase }
     func hang() { hangs = true }
-    func slow(by factor: Double) { slotTime = slotTime * factor }
+    func slow(by factor: Double) { slotTime = min(slotTime * factor, .seconds(120)) }
     func stop() { deliver(.stop(reason: "told to stop")) }
 
     func pause(_ duration: Duration) {

@@ -50,8 +50,12 @@ extension Simulator {
         after(random.seconds(0...0.1)) { link.worker.linkBroke(link) }
     }
 
-    /// The worker closes both sockets. What is on its way to the coordinator still arrives.
+    /// The worker closes both sockets. The coordinator notices after it has read what was on its way.
     func close(_ link: Link) {
+        at(max(link[.controlToCoordinator].lastArrival, link[.bulkToCoordinator].lastArrival)) { [unowned self] in forget(link) }
+    }
+
+    private func forget(_ link: Link) {
         link.isOpen = false
         network.links[link.session] = nil
     }
@@ -79,14 +83,14 @@ extension Simulator {
         } else {
             discard(link, [.controlToCoordinator, .bulkToCoordinator])
         }
-        close(link)
+        forget(link)
         after(random.seconds(0...0.5)) { link.worker.linkBroke(link) }
     }
 
     /// Breaks one of the two connections.
     func cut(_ link: Link, control: Bool) {
         discard(link, control ? [.controlToCoordinator, .controlToWorker] : [.bulkToCoordinator, .bulkToWorker])
-        if control { close(link) } else { link.bulkIsOpen = false }
+        if control { forget(link) } else { link.bulkIsOpen = false }
         after(random.seconds(0...0.5)) { link.worker.linkBroke(link) }
     }
 
@@ -104,7 +108,7 @@ extension Simulator {
             discard(link, [.controlToCoordinator, .bulkToCoordinator])
             if discardingToWorkers { discard(link, [.controlToWorker, .bulkToWorker]) }
             for way in Way.allCases { link[way].takes = false }
-            close(link)
+            forget(link)
             let last = discardingToWorkers ? now : max(now, link[.controlToWorker].lastArrival)
             at(last + random.seconds(0...0.5)) { link.worker.linkBroke(link) }
         }

@@ -221,3 +221,11 @@ public final class Simulator {
         }
     }
 }
+
+/// For traces: numbers by name, so that equal runs have equal lines.
+extension StepPlan: CustomDebugStringConvertible {
+    public var debugDescription: String {
+        "step \(step), epoch \(epoch), \(slots) slots, "
+            + values.sorted { $0.key < $1.key }.map { "\($0.key) \($0.value), " }.joined() + "samples \(samplesDigest.prefix(8))"
+    }
+}

@@ -48,6 +48,7 @@ import Testing
         var scenario = Scenario(seed: 5)
         (scenario.faults, scenario.workers, scenario.poisonLosses, scenario.poisonedSlot) = (0, 5, 2, 9)
         let simulator = Simulator(scenario)
+        simulator.stopsAtViolation = false
         var poison: [SlotBlock] = []
         simulator.onFleetEvent = { if case .poisonBlock(_, let block, _) = $0 { poison.append(block) } }
         let outcome = simulator.run()
