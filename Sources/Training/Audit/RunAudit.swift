@@ -123,7 +123,8 @@ public struct RunAudit {
             report.unknown.append("what came before step \(first.step): the journal begins there, as that of a run does that starts from a checkpoint")
             let before = first.step % plan.stepsPerEpoch
             if before > 0 {
-                report.unknown.append("whether the first \(before) steps of epoch \(first.epoch) saw their samples once: the audit hash takes them for done")
+                report.unknown.append(
+                    "whether the first \(before) steps of epoch \(first.epoch) saw their samples once: the audit hash takes them for done")
             }
         }
         var audit = JournalAudit(plan)

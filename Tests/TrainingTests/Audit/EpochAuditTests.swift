@@ -21,7 +21,7 @@ import Training
             var seen: [Int] = []
             for step in (epoch * plan.stepsPerEpoch)..<((epoch + 1) * plan.stepsPerEpoch) {
                 seen += plan.samples(step: step, block: .all(slots: 8))
-                let pieces = [SlotBlock(level: 2, index: 1), SlotBlock(level: 0, index: 3), SlotBlock(level: 0, index: 2), SlotBlock(level: 1, index: 0)]
+                let pieces = [(2, 1), (0, 3), (0, 2), (1, 0)].map { SlotBlock(level: $0, index: $1) }
                 let before = audit
                 audit = plan.audit(after: step, blocks: all, previous: before)
                 #expect(audit == plan.audit(after: step, blocks: pieces, previous: before))

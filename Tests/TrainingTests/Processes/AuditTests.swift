@@ -175,7 +175,8 @@ extension ProcessTests {
             let copy = try copy()
             func write(_ text: String, to name: String) throws { try text.write(toFile: "\(copy.path)/\(name)", atomically: true, encoding: .utf8) }
             func evaluation(_ step: Int) -> String {
-                #"{"codebook_perplexity":1,"codebook_usage":0.1,"images":1,"kept_tokens":36,"reconstruction":{"l1":0.1},"step":\#(step),"weights":"ema"}"# + "\n"
+                let measures = #""codebook_perplexity":1,"codebook_usage":0.1,"reconstruction":{"l1":0.1}"#
+                return "{\(measures),\"images\":1,\"kept_tokens\":36,\"step\":\(step),\"weights\":\"ema\"}\n"
             }
             let metrics = try String(contentsOfFile: "\(copy.path)/metrics.jsonl", encoding: .utf8).split(separator: "\n")
             try write(metrics.dropLast().joined(separator: "\n") + "\n", to: "metrics.jsonl")
