@@ -68,7 +68,8 @@ extension ProcessTests {
 
         @Test(arguments: [
             Forgery(testDescription: "a block exchanged", line: 6, field: "blocks") { $0.blocks[0].block = $0.blocks[1].block },
-            Forgery(testDescription: "a block removed", line: 20, field: "blocks") { $0.blocks.removeLast() },
+            Forgery(testDescription: "the first block removed", line: 9, field: "blocks") { $0.blocks.removeFirst() },
+            Forgery(testDescription: "the last block removed", line: 20, field: "blocks") { $0.blocks.removeLast() },
             Forgery(testDescription: "a block twice", line: 1, field: "blocks") { $0.blocks.append($0.blocks[0]) },
             Forgery(testDescription: "another audit hash", line: 4, field: "auditHash") { $0.auditHash = "64:0" },
             Forgery(testDescription: "other samples", line: 11, field: "samplesDigest") { $0.samplesDigest = String(repeating: "0", count: 64) },
