@@ -68,8 +68,7 @@ extension CheckpointStore {
     /// Files of later steps (of an abandoned future, or damaged) are left alone: training will come by and replace them.
     func stepsToRemove(_ steps: [Int], published: Int) -> [Int] {
         let past = steps.filter { $0 < published }.sorted()
-        let best = best
-        return past.dropLast(keepLast - 1).filter { step in (keepEvery.map { step % $0 != 0 } ?? true) && step != best && !keeps(step) }
+        return past.dropLast(keepLast - 1).filter { step in (keepEvery.map { step % $0 != 0 } ?? true) && !keeps(step) && step != best }
     }
 
     /// Removes what retention no longer wants beside the newest checkpoint, e.g. after the last evaluation. Not while something is published.

@@ -13,6 +13,12 @@ public enum TrainingError: ExitCoded, CustomStringConvertible {
     case replayMismatch(run: String, step: Int, what: String, journaled: String, computed: String)
     case journalTooShort(run: String, committed: Int, checkpoint: Int)
     case journalTooLate(run: String, first: Int, checkpoint: Int)
+    /// A step or an epoch that did not compute every slot and every sample exactly once.
+    case notExactlyOnce(epoch: Int, step: Int, what: String)
+    case noRun(String)
+    case notJournaled(run: String, step: Int, journaled: Range<Int>?)
+    /// `there` are the steps that have checkpoint files.
+    case noEarlierCheckpoint(folder: String, step: Int, there: [Int])
     case otherNumericClass(run: String, stored: String, here: String)
     case planMismatch(String)
     case unusableWeights(file: String, image: String)
@@ -24,11 +30,12 @@ public enum TrainingError: ExitCoded, CustomStringConvertible {
 
     public var exitCode: Int32 {
         switch self {
-        case .unsuitableCheckpoint, .noCheckpoint, .unusableWeights: ExitCode.noCheckpoint
+        case .unsuitableCheckpoint, .noCheckpoint, .noEarlierCheckpoint, .unusableWeights: ExitCode.noCheckpoint
+        case .noRun, .notJournaled: ExitCode.usage
         case .otherConfiguration, .runExists, .planMismatch, .otherNumericClass, .networkMissing, .otherNetwork, .unsuitableStart: ExitCode.configuration
         case .otherDataset: ExitCode.badData
         case .notFinite: ExitCode.diverged
-        case .replayMismatch, .journalTooShort, .journalTooLate: ExitCode.replayMismatch
+        case .replayMismatch, .journalTooShort, .journalTooLate, .notExactlyOnce: ExitCode.replayMismatch
         }
     }
 
@@ -53,6 +60,18 @@ public enum TrainingError: ExitCoded, CustomStringConvertible {
         case .journalTooLate(let run, let first, let checkpoint):
             "\(run): the journal begins at step \(first), after the checkpoint's step \(checkpoint);"
                 + " restore journal.jsonl, or start a new run from the checkpoint with --resume FILE and another --run"
+        case .notExactlyOnce(let epoch, let step, let what):
+            "epoch \(epoch), step \(step): \(what); the step was not committed: start the same command again, and if it stops here again, go back to"
+                + " a checkpoint from before this epoch with --resume FILE and another --run"
+        case .noRun(let path):
+            "\(path): holds no run, there is no config.yaml; name the folder that mvq-coordinator was given as --run"
+        case .notJournaled(let run, let step, let journaled):
+            "\(run): step \(step) is not in the journal, which "
+                + (journaled.map { "holds steps \($0.lowerBound) to \($0.upperBound - 1); give one of these" } ?? "is empty; train first")
+        case .noEarlierCheckpoint(let folder, let step, let there):
+            "\(folder): no checkpoint of step \(step) or before that can be loaded "
+                + (there.isEmpty ? "(there are none)" : "(there are those of steps \(there.map(String.init).joined(separator: ", ")))")
+                + "; give a later step, or put an older checkpoint back"
         case .otherNumericClass(let run, let stored, let here):
             "\(run): was computed with \(stored), this machine computes with \(here) and would give other bits;"
                 + " start it with \(NumericEnvironment.familyVariable)=\(NumericEnvironment.family(ofClass: stored)) and the build and BLAS library"

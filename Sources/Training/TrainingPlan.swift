@@ -13,7 +13,8 @@ public struct TrainingPlan: Sendable {
     public let sampleCount: Int
     private let keptTokens: KeptTokenDistribution
     private let mergeRatio: Philox
-    private let audit: Philox
+    /// Keys the audit hash of a sample.
+    let audit: Philox
 
     public init(configuration: RunConfiguration, sampleCount: Int) {
         precondition(sampleCount > 0, "a plan needs samples")
@@ -28,6 +29,8 @@ public struct TrainingPlan: Sendable {
     /// Steps that see every image once; the last may hold fewer images.
     public var stepsPerEpoch: Int { (sampleCount + globalBatch - 1) / globalBatch }
     public func epoch(of step: Int) -> Int { step / stepsPerEpoch }
+    /// Whether an epoch ends with a step.
+    public func endsEpoch(_ step: Int) -> Bool { (step + 1) % stepsPerEpoch == 0 }
 
     /// Epochs done after `steps` steps, as a fraction.
     public func epochs(after steps: Int) -> Double { Double(steps) / Double(stepsPerEpoch) }
@@ -63,6 +66,12 @@ public struct TrainingPlan: Sendable {
         return (first..<max(first, min(first + perSlot, sampleCount))).map { order($0) }
     }
 
+    /// How many images a step sees.
+    public func imageCount(step: Int) -> Int {
+        let first = step % stepsPerEpoch * globalBatch
+        return min(first + globalBatch, sampleCount) - first
+    }
+
     /// The samples of a block's slots, in order.
     public func samples(step: Int, block: SlotBlock) -> [Int] {
         block.slots.flatMap { samples(step: step, slot: $0) }
@@ -78,34 +87,5 @@ public struct TrainingPlan: Sendable {
             step: step, epoch: epoch(of: step), slots: configuration.training.slots,
             values: ["kept_tokens": Double(keptTokens(step: step)), "learning_rate": learningRate(step: step)],
             samplesDigest: hash.finish())
-    }
-
-    /// The audit hash of an epoch: the wrapping sum over its samples seen so far of a keyed hash, and their number. Order does not matter,
-    /// a missing or repeated sample does.
-    public struct Audit: Sendable, Equatable {
-        public let epoch: Int
-        public private(set) var samples = 0
-        public private(set) var sum: UInt64 = 0
-
-        /// `samples:sum`, the sum in hexadecimal.
-        public var text: String { "\(samples):" + String(sum, radix: 16) }
-
-        fileprivate mutating func add(_ hash: UInt64) {
-            samples += 1
-            sum &+= hash
-        }
-    }
-
-    /// The audit of an epoch after the given step, from that of the step before (nil before the first step of an epoch, or to start over).
-    public func audit(after step: Int, previous: Audit?) -> Audit {
-        let epoch = epoch(of: step)
-        var (result, first) = (Audit(epoch: epoch), epoch * stepsPerEpoch)
-        if let previous, previous.epoch == epoch { (result, first) = (previous, step) }
-        for step in first...step {
-            for slot in 0..<configuration.training.slots {
-                for sample in samples(step: step, slot: slot) { result.add(audit.bits(step: epoch, sample: sample)) }
-            }
-        }
-        return result
     }
 }

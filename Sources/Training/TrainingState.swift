@@ -12,11 +12,20 @@ public struct TrainingState {
     public var step: Int
 
     /// The digest of all that workers get: the bytes of the weights, then of the statistics.
-    public var weightsDigest: String {
+    public var weightsDigest: String { TrainingState.weightsDigest(optimizer.weights, statistics) }
+
+    private static func weightsDigest(_ weights: Tensor, _ statistics: StageOneStatistics) -> String {
         let hash = SHA256()
-        optimizer.weights.withBytes { hash.update($0) }
+        weights.withBytes { hash.update($0) }
         statistics.values.withUnsafeBytes { hash.update($0) }
         return hash.finish()
+    }
+
+    /// The digest of what workers get, recomputed from the tensors of a checkpoint; `/model` and `/statistics` are enough.
+    ///
+    /// - Throws: `TrainingError.unsuitableCheckpoint` if a tensor is missing or has another shape.
+    static func weightsDigest(of loaded: LoadedCheckpoint, model: StageOneModel) throws -> String {
+        weightsDigest(try vector("model", of: loaded, layout: model.layout), try statistics(of: loaded, model: model))
     }
 
     /// A new run's state.
@@ -122,9 +131,20 @@ public struct TrainingState {
             weights: try vector("model"), firstMoment: try moments("first_moment"), secondMoment: try moments("second_moment"),
             ema: try vector("ema"), step: optimizerStep)
         step = checkpoint.step
+        statistics = try TrainingState.statistics(of: loaded, model: model)
+        // A checkpoint may hold more than this run needs: that of a run with more losses. Every array has its own digest.
+        let isExact = checkpoint.arrays(under: "/model").count == model.layout.parameters.count
+            && checkpoint.arrays(under: "/statistics").count == statistics.buffers.count
+        if isExact, let digest = checkpoint.attributes["weights_digest"]?.string, digest != weightsDigest {
+            throw TrainingError.unsuitableCheckpoint(
+                file: loaded.file, reason: "its weights do not have the digest they were written with; use another checkpoint")
+        }
+    }
+
+    private static func statistics(of loaded: LoadedCheckpoint, model: StageOneModel) throws -> StageOneStatistics {
         let start = model.initialStatistics
         var values = start.values
-        let stored = checkpoint.arrays(under: "/statistics")
+        let stored = loaded.checkpoint.arrays(under: "/statistics")
         for buffer in start.buffers {
             guard let array = stored[buffer.name], array.values.count == buffer.range.count else {
                 throw TrainingError.unsuitableCheckpoint(
@@ -132,13 +152,7 @@ public struct TrainingState {
             }
             values.replaceSubrange(buffer.range, with: array.values)
         }
-        statistics = start.with(values: values)
-        // A checkpoint may hold more than this run needs: that of a run with more losses. Every array has its own digest.
-        let isExact = checkpoint.arrays(under: "/model").count == model.layout.parameters.count && stored.count == start.buffers.count
-        if isExact, let digest = checkpoint.attributes["weights_digest"]?.string, digest != weightsDigest {
-            throw TrainingError.unsuitableCheckpoint(
-                file: loaded.file, reason: "its weights do not have the digest they were written with; use another checkpoint")
-        }
+        return start.with(values: values)
     }
 
     /// One group of a checkpoint, e.g. `ema`, as a vector of the layout.

@@ -23,8 +23,8 @@ struct CoordinatorCommand: ParsableCommand {
             The same command continues an interrupted run. The result does not depend, to the bit, on how many workers there are or how often
             they come and go. DIR/train/<class>/*.JPEG is the layout of --data; 'mvq dataset synthesize' makes some if you have none.
 
-            Exit codes: 0 done, 64 usage, 65 bad data, 66 no valid checkpoint, 67 replay mismatch, 69 no workers in time or address not
-            available, 73 run held by another coordinator, 74 disk, 75 stopped (start again to continue), 76 a loss is not a finite number, 78 configuration.
+            Exit codes: 0 done, 64 usage, 65 bad data, 66 no valid checkpoint, 67 replay mismatch, or samples not seen exactly once, 69 no
+            workers in time or address not available, 73 run held by another coordinator, 74 disk, 75 stopped (start again to continue), 76 a loss is not a finite number, 78 configuration.
             """,
         version: BuildVersion.current)
 

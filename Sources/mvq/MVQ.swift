@@ -18,6 +18,8 @@ struct MVQ: ParsableCommand {
             DatasetCommand.self,
             ReconstructCommand.self,
             InspectCommand.self,
+            AuditCommand.self,
+            ReplayCommand.self,
             ImportCommand.self,
             ExportCommand.self,
             SimulateCommand.self,

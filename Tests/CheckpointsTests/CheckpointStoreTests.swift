@@ -93,6 +93,21 @@ struct CheckpointStoreTests {
         #expect(names.filter { $0.hasSuffix(".json") }.count == 4)
     }
 
+    @Test func theBestAndWhatIsWantedStay() throws {
+        let store = CheckpointStore(directory: folder.path, keepLast: 1, keeps: { $0 == 2 })
+        for step in 1...3 {
+            try store.publish(sampleCheckpoint(step: step))
+            if step == 1 { try store.link("best", to: 1) }
+        }
+        #expect(try store.steps() == [1, 2, 3] && store.best == 1)
+        try store.link("best", to: 3)
+        try store.publish(sampleCheckpoint(step: 4))
+        #expect(try store.steps() == [2, 3, 4] && store.best == 3, "the best before is like any other")
+        try CheckpointStore(directory: folder.path, keepLast: 1).removeOld()
+        #expect(try store.steps() == [3, 4])
+        #expect(store.holds(folder.path + "/best") && store.holds(store.path(of: 4)) && !store.holds("/elsewhere/step-00000004.h5"))
+    }
+
     /// After falling back to step 10 behind damaged files, retention must not count those files as the newest.
     @Test func damagedFutureDoesNotPushOutTheValidPast() throws {
         let store = CheckpointStore(directory: folder.path, keepLast: 2)

@@ -18,7 +18,7 @@ enum ReducedPreset: String, CaseIterable, CustomTestStringConvertible, Codable {
             "model.channels": "32", "model.image_size": self == .g ? "64" : "128", "model.residual_blocks": deep ? "4" : "1",
             "model.attention_blocks": deep ? "12" : "3",
             "merging.kept_tokens": "36", "merging.candidates": "3", "model.encoder_heads": "4", "model.decoder_heads": "4",
-            "model.source_recovery.width": "32", "model.source_recovery.heads": "4", "training.recompute": recompute.rawValue,
+            "model.source_recovery.width": "32", "model.source_recovery.heads": "4", "training.recompute": recompute.rawValue, "evaluation.kept_tokens": "[]",
         ]
         if self == .r { overrides["model.patch_width"] = "64" }
         // Sizes that depend on each other are given in one go, in any order.

@@ -23,7 +23,7 @@ public final class CoordinatorRun: @unchecked Sendable {
     private let vectors: TrainingVectors
     private let facts: TrainingState.Facts
     private let pool: ThreadPool
-    private let optimizer: AdamW
+    private let update: StepUpdate
     private let journal: RunJournal
     private let store: CheckpointStore
     private let writer: CheckpointWriter
@@ -57,9 +57,7 @@ public final class CoordinatorRun: @unchecked Sendable {
         directory = try RunDirectory(options.run)
         plan = TrainingPlan(configuration: configuration, sampleCount: folder.count)
         pool = ThreadPool(threads: options.threads)
-        optimizer = AdamW(
-            beta1: configuration.optimizer.beta1, beta2: configuration.optimizer.beta2,
-            weightDecay: configuration.optimizer.weightDecay, emaDecay: configuration.optimizer.emaDecay)
+        update = StepUpdate(plan, model: model, vectors: vectors, pool: pool)
         journal = try RunJournal(run: directory)
         let directory = directory
         let evaluator = try CoordinatorRun.evaluator(configuration, options, plan, directory, progress)
@@ -75,6 +73,7 @@ public final class CoordinatorRun: @unchecked Sendable {
         try directory.storeConfig(configuration.yaml)
         state = start.state
         firstStep = start.state.step
+        audit = try journal.audit(before: start.state.step)
         facts = TrainingState.Facts(
             configuration: configuration, runID: start.runID.description, datasetFingerprint: fingerprint, sampleCount: folder.count,
             numericClass: NumericEnvironment.numericClass, epoch: 0, firstStep: start.firstStep)
@@ -229,47 +228,27 @@ extension CoordinatorRun: CoordinatorDelegate {
     }
 
     public func finishStep(_ step: Int, blocks: [LeaseTable.Finished]) throws -> StepPlan? {
+        let stepPlan = plan.stepPlan(step)
+        func refuse(_ what: String) throws -> Never { throw TrainingError.notExactlyOnce(epoch: stepPlan.epoch, step: step, what: what) }
+        let computed = blocks.map(\.block)
+        if let problem = computed.coverageProblem(slots: stepPlan.slots) { try refuse("of its slots, \(problem)") }
         guard let sum = root else { preconditionFailure("step \(step) ended without a gradient") }
         root = nil
         tree = SlotTree(slots: configuration.training.slots)
-        let gradientDigest = sum.withBytes { SHA256.digest(of: $0) }
-        let outcome = vectors.outcome(of: sum, pool: pool)
-        func requireFinite(_ isFinite: Bool, _ what: @autoclosure () -> String) throws {
-            guard isFinite else { throw TrainingError.notFinite(step: step, slot: nil, what: what(), samples: []) }
+        // Counted is what was computed; what that must come to at the end of an epoch is known without the plan.
+        let audit = plan.audit(after: step, blocks: computed, previous: audit)
+        if plan.endsEpoch(step), case let complete = plan.completeAudit(ofEpoch: audit.epoch), audit != complete {
+            try refuse("at the epoch's end the audit hash of its samples is \(audit.text), every sample once gives \(complete.text)")
         }
-        // Every slot is finite, or its worker would have said so; their sum may not be.
-        for (name, value) in outcome.terms { try requireFinite(value.isFinite, "the loss term \(name)") }
-        // Each optimizer's gradient is clipped by its own norm.
-        var norms: [String: Double] = [:]
-        let parts = try model.optimizers.map { optimizer in
-            let part = outcome.gradient.slice(from: optimizer.range.lowerBound, [optimizer.range.count])
-            let norm = part.sumOfSquares(pool: pool).squareRoot()
-            try requireFinite(norm.isFinite, "the \(optimizer.name)'s gradient")
-            norms[optimizer.name == "generator" ? "gradient_norm" : "gradient_norm_\(optimizer.name)"] = norm
-            return AdamW.Part(
-                range: optimizer.range, gradientScale: clippingFactor(norm: norm, limit: configuration.optimizer.gradientClip))
-        }
-        let stepPlan = plan.stepPlan(step)
-        let learningRate = plan.learningRate(step: step)
-        optimizer.update(&state.optimizer, gradient: outcome.gradient, learningRate: learningRate, parts: parts, pool: pool)
-        state.statistics = state.statistics.updated(sums: outcome.statisticSums, images: outcome.images)
-        // Nothing else may reach a journal line, a worker or a checkpoint.
-        try requireFinite(state.optimizer.weights.isFinite, "a weight after the update")
-        // A gradient whose square is too large would freeze its weight without a sign.
-        try requireFinite(state.optimizer.secondMoment.isFinite, "a second moment after the update")
-        try requireFinite(state.statistics.values.allSatisfy(\.isFinite), "a running statistic after the update")
-        state.step = step + 1
+        let outcome = try update(sum, step: step, state: &state)
         published = nil
-        audit = plan.audit(after: step, previous: audit)
-        var values = stepPlan.values
-        values.merge(norms) { $1 }
-        for (name, value) in outcome.terms { values[name] = value }
+        self.audit = audit
         try journal.commit(
             JournalRecord(
-                step: step, epoch: stepPlan.epoch, values: values, gradientDigest: gradientDigest, weightsDigest: state.weightsDigest,
-                samplesDigest: stepPlan.samplesDigest, auditHash: audit?.text ?? "",
+                step: step, epoch: stepPlan.epoch, values: outcome.values, gradientDigest: outcome.gradientDigest,
+                weightsDigest: outcome.weightsDigest, samplesDigest: stepPlan.samplesDigest, auditHash: audit.text,
                 blocks: blocks.map { JournalRecord.Block(session: $0.session, block: $0.block) }))
-        try report.step(step, epoch: stepPlan.epoch, values: values, images: outcome.images)
+        try report.step(step, epoch: stepPlan.epoch, values: outcome.values, images: outcome.images)
         let last = state.step >= configuration.training.steps
         if !last, plan.isEvaluated(state.step) {
             // Evaluations must not depend on how busy the disk is: this one waits for its turn.

@@ -47,6 +47,19 @@ final class RunJournal {
         return journal.records[step - first]
     }
 
+    /// The audit after the step before `step`; nil if the journal has no line of that step.
+    ///
+    /// - Throws: `FleetExit` with exit code 67 if the line has no audit hash.
+    func audit(before step: Int) throws -> TrainingPlan.Audit? {
+        guard let record = record(of: step - 1) else { return nil }
+        guard let audit = TrainingPlan.Audit(text: record.auditHash, epoch: record.epoch) else {
+            throw FleetExit(
+                exitCode: ExitCode.replayMismatch,
+                text: "\(file.path): step \(record.step) has no audit hash but '\(record.auditHash)'; restore journal.jsonl from a copy")
+        }
+        return audit
+    }
+
     /// Commits a step: durably appends its line, or, for a step that is journaled already, checks that it came out the same.
     ///
     /// - Throws: `TrainingError.replayMismatch` naming the step and what differs; `FileError` if the disk fails.

@@ -90,7 +90,7 @@ struct RunStart {
     private static func newRunID() -> RunID { RunID(high: .random(in: 0...UInt64.max), low: .random(in: 0...UInt64.max)) }
 
     /// Fields that may change between the parts of a run: they move no bit of the steps already done.
-    private static func mayChange(_ key: String, _ configuration: RunConfiguration) -> Bool {
+    static func mayChange(_ key: String, _ configuration: RunConfiguration) -> Bool {
         // The cosine ends at the last step.
         (key == "training.steps" && configuration.optimizer.schedule != .cosine) || key == "training.recompute"
             || key.hasPrefix("checkpoints.") || key.hasPrefix("evaluation.")

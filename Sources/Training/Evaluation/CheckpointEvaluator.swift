@@ -110,7 +110,7 @@ final class CheckpointEvaluator: Sendable {
     }
 
     private func work(_ store: CheckpointStore) {
-        linkBest(store)
+        shared.condition.withLock { linkBest(store) }
         while let step = next(store) {
             do {
                 try evaluate(step, store)
@@ -160,9 +160,12 @@ final class CheckpointEvaluator: Sendable {
             try FileSystem.createFolder(run.pictures)
             try ImageFile.write(grid, to: picture)
         }
-        try shared.condition.withLock { try shared.log.add(report.records) }
-        linkBest(store)
-        let waiting = shared.condition.withLock { ((try? store.steps()) ?? []).count(where: isPending) }
+        let waiting = try shared.condition.withLock {
+            // In one go for retention, which keeps a checkpoint because it is pending or because it is the best.
+            try shared.log.add(report.records)
+            linkBest(store)
+            return ((try? store.steps()) ?? []).count(where: isPending)
+        }
         let shown = report.records.first { $0.keptTokens == configuration.merging.keptTokens } ?? report.records[0]
         note(
             "step \(step) evaluated (\(shown.title)): \(shown.text)"
@@ -170,11 +173,10 @@ final class CheckpointEvaluator: Sendable {
                 + (waiting > 1 ? "; \(waiting) more checkpoints wait for their evaluation" : ""))
     }
 
-    /// Lets `checkpoints/best` name the best of the checkpoints that are there.
+    /// Lets `checkpoints/best` name the best of the checkpoints that are there. The lock is held.
     private func linkBest(_ store: CheckpointStore) {
         do {
-            let best = try shared.condition.withLock { shared.log.best(of: try store.steps()) }
-            if let best, best != store.best { try store.link("best", to: best) }
+            if let best = shared.log.best(of: try store.steps()), best != store.best { try store.link("best", to: best) }
         } catch {
             note("checkpoints/best does not name the best evaluation: \(error)")
         }

@@ -30,6 +30,13 @@ extension ProcessTests {
                 try finish(fleet)
             }
             #expect(try whole.results().map(\.step) == [15, 16, 17])
+            // Epochs have ten steps: it began in the middle of the second.
+            let (exitCode, audit) = try Workshop.here().command("mvq", ["audit", whole.path])
+            #expect(exitCode == 0 && audit.standardOutput.contains("3 lines, steps 15 to 17"), "\(audit.standardOutput)")
+            #expect(audit.standardOutput.contains("\nunknown: what came before step 15: "), "\(audit.standardOutput)")
+            #expect(audit.standardOutput.contains("\nunknown: whether the first 5 steps of epoch 1 saw their samples once"), "\(audit.standardOutput)")
+            let (replayed, _) = try Workshop.here().command("mvq", ["replay", whole.path, "--step", "17", "--data", whole.data])
+            #expect(replayed == 0)
 
             let (run, start) = try run("interrupted")
             var own = run

@@ -46,6 +46,19 @@ extension ProcessTests {
             }
         }
 
+        @Test func aReplayNeedsTheRunsNumericClass() throws {
+            let workshop = try Workshop.here()
+            let reference = try workshop.reference()
+            let its = try #require(try reference.store.load(step: 15).checkpoint.attributes["numeric_class"]?.string)
+            let family = NumericEnvironment.family(ofClass: its)
+            let label = (workshop.path("replay") as NSString).lastPathComponent
+            let replay = try Command(
+                "mvq", ["replay", reference.path, "--step", "17", "--data", reference.data], folder: workshop.folder, label: label,
+                environment: environment(family == "Sandybridge" ? "Haswell" : "Sandybridge"))
+            #expect(try replay.exitCode() == 78 && replay.standardOutput == "", "\(replay.standardError)")
+            expectOneComplaint(replay, [reference.path, "was computed with OpenBLAS", "start it with OPENBLAS_CORETYPE=\(family)"])
+        }
+
         /// With nothing set, every command takes the fastest kernels of this CPU.
         @Test func commandsChooseTheFastestKernels() throws {
             let workshop = try Workshop.here()
