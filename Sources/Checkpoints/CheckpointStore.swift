@@ -100,10 +100,7 @@ public struct CheckpointStore: Sendable {
     }
 
     /// The file of a step, whether it exists or not.
-    public func path(of step: Int) -> String {
-        let digits = String(step)
-        return directory + "/step-" + String(repeating: "0", count: max(0, 8 - digits.count)) + digits + ".h5"
-    }
+    public func path(of step: Int) -> String { directory + "/" + FileSystem.stepName(step) + ".h5" }
 
     /// Whether a file, or what a link names, is one of this folder.
     public func holds(_ file: String) -> Bool {

@@ -179,6 +179,12 @@ extension FileSystem {
         return folder.isEmpty ? "." : folder
     }
 
+    /// How files that belong to a step begin: `step-00001200`.
+    static func stepName(_ step: Int) -> String {
+        let digits = String(step)
+        return "step-" + String(repeating: "0", count: max(0, 8 - digits.count)) + digits
+    }
+
     static func name(of path: String) -> String { (path as NSString).lastPathComponent }
 
     static func temporaryName(of path: String) -> String { folder(of: path) + "/." + name(of: path) + ".tmp" }

@@ -90,10 +90,7 @@ public final class RunDirectory: Sendable {
     /// Folder of the evaluations' pictures.
     public var pictures: String { path + "/evaluation" }
     /// The picture of a step's evaluation.
-    public func picture(ofStep step: Int) -> String {
-        let digits = String(step)
-        return pictures + "/step-" + String(repeating: "0", count: max(0, 8 - digits.count)) + digits + ".png"
-    }
+    public func picture(ofStep step: Int) -> String { pictures + "/" + FileSystem.stepName(step) + ".png" }
     /// File of the run's resolved configuration.
     public var config: String { path + "/config.yaml" }
 
