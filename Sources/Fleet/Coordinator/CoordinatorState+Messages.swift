@@ -104,7 +104,7 @@ extension CoordinatorState {
             return drop("gradient of \(block) with \(problem)", from: session)
         }
         var incoming = members[position].incoming ?? ChunkSet(layout)
-        guard incoming.insert(header.chunk) else {
+        guard incoming.insert(header.chunk, checksum: header.payloadChecksum) else {
             return drop("chunk \(header.chunk) of \(block) once more", from: session)
         }
         members[position].incoming = incoming

@@ -3,12 +3,17 @@ import ArgumentParser
 /// `mvq bench`.
 struct BenchCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: "bench", abstract: "Measures this machine: training steps, operations, matrix products, image decoding.",
+        commandName: "bench", abstract: "Measures this machine: training steps, operations, matrix products, image decoding, the network.",
         subcommands: [
             BenchStep.self,
             BenchOps.self,
             BenchGemm.self,
             BenchData.self,
+            BenchExchange.self,
+            BenchReconnect.self,
+            ExchangeWorkerCommand.self,
+            ReconnectCoordinatorCommand.self,
+            ReconnectWorkersCommand.self,
         ])
 }
 
