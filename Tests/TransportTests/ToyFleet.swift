@@ -127,6 +127,8 @@ final class ToyCoordinator: CoordinatorDelegate, @unchecked Sendable {
     private(set) var samplesSent = 0
     /// Called after a step, with the number of committed steps.
     var stepDone: (Int) throws -> Void = { _ in }
+    /// Called before a block is added.
+    var merging: (SlotBlock) -> Void = { _ in }
     var reported: (FleetEvent) -> Void = { _ in }
 
     init(steps: Int, step: Int = 0, weights: BulkBuffer = Toy.firstWeights()) {
@@ -143,6 +145,7 @@ final class ToyCoordinator: CoordinatorDelegate, @unchecked Sendable {
     }
 
     func merge(step: Int, block: SlotBlock, gradient: BulkBuffer) throws {
+        merging(block)
         root = tree.insert(gradient, at: block, combine: Toy.add)
     }
 

@@ -67,6 +67,8 @@ public struct CoordinatorState: Sendable {
         var hasWeights = false
         /// Payload bytes that may still be sent.
         var credit: Int
+        /// Of gradients.
+        var owed = OwedCredit()
         var lease: (block: SlotBlock, since: Instant)?
         var incoming: ChunkSet?
         var digest: String?

@@ -83,6 +83,9 @@ public final class CoordinatorLoop: @unchecked Sendable {
         commands.post(.stop(FleetExit(exitCode: exitCode, text: text)))
     }
 
+    /// Gradients that there was memory for at once so far; to be asked after `run()`.
+    package var gradientBuffers: Int { pool.allocated }
+
     /// Ends `run()` without telling anybody, as a crash would.
     package func vanish() { commands.post(.vanish) }
 
