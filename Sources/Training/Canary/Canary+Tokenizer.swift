@@ -10,7 +10,7 @@ extension Canary {
     /// Decodes the fixed image, runs a run's tokenizer over it forward and back, and notes a checksum of everything on the way: the decoded
     /// image, every layer's output (named by the layer's last weight), the losses, every weight's gradient.
     ///
-    /// The weights are the initial ones of seed 0. Networks that judge the tokenizer are left out: they are made of the same operations, and
+    /// The weights are noise (`canaryWeights`). Networks that judge the tokenizer are left out: they are made of the same operations, and
     /// the coordinator has none of them. A run of other numbers cannot agree in all of it: one wrong bit moves every later one.
     ///
     /// - Throws: `ImageError` if this machine cannot decode the image.
@@ -28,7 +28,7 @@ extension Canary {
         add("image", images)
 
         let gradients = Tensor(zeros: [layout.count])
-        let graph = Graph(weights: layout.initialWeights(seed: 0), gradients: gradients, pool: pool)
+        let graph = Graph(weights: layout.canaryWeights, gradients: gradients, pool: pool)
         var layers: [(name: String, checksum: UInt32)] = []
         graph.observer = { layer, value in
             let checksum = value.withBytes { CRC32C.checksum($0, seed: layers.last?.name == layer ? layers.last?.checksum ?? 0 : 0) }
