@@ -144,6 +144,23 @@ import Testing
         #expect(say(.weightsReceived(step: 0)).contains(.send(.lease(step: 0, block: slot), to: other)))
     }
 
+    /// A machine with more workers than `poisonLosses` goes: the block that one of them had does not pass through the others, and the run goes on.
+    @Test func aMachineWithManyWorkersIsNoPoison() {
+        var fed = Fed.atWork()
+        let machine = [Self.session] + (2..<10).map { SessionID(high: 1, low: $0) }
+        for session in machine.dropFirst() {
+            _ = fed.feed(.control(.hello(Self.hello { $0.process = session }), from: session))
+            _ = fed.feed(.bulk(BulkHeader(kind: .attach, runID: Self.configuration.runID, generation: 3, session: session), from: session))
+            _ = fed.feed(.control(.ready, from: session))
+            _ = fed.feed(.control(.credit(bytes: 8), from: session))
+            _ = fed.feed(.control(.weightsReceived(step: 0), from: session))
+        }
+        let actions = fed.feed(.unreachableTogether(machine))
+        #expect(fed.state.sessionCount == 0)
+        #expect(!actions.contains { if case .report(.leased) = $0 { true } else { false } })
+        #expect(!actions.contains { if case .report(.poisonBlock) = $0 { true } else { false } })
+    }
+
     /// By the formula of docs/protocol.md, computed with Python.
     @Test func digestsOfGradientsAreThoseOfTheDocument() {
         #expect(GradientDigest.text(of: [0, 0]) == Self.digest)

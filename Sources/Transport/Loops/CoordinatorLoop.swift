@@ -269,6 +269,10 @@ public final class CoordinatorLoop: @unchecked Sendable {
     private func loseMissed() {
         guard !missed.isEmpty else { return }
         receiveControl()
-        while end == nil, !missed.isEmpty { handle(.unreachable(missed.removeFirst())) }
+        while end == nil, !missed.isEmpty {
+            let sessions = missed
+            missed = []
+            handle(.unreachableTogether(sessions))
+        }
     }
 }

@@ -38,6 +38,9 @@ final class ChildProcess: @unchecked Sendable {
         process.waitUntilExit()
     }
 
+    /// Stops it: its connections stay, but it says nothing any more.
+    func pause() { Glibc.kill(process.processIdentifier, SIGSTOP) }
+
     func wait() -> Int32 {
         process.waitUntilExit()
         return process.terminationStatus
