@@ -15,7 +15,8 @@ import Transport
         let loop = try FleetOverSocketsTests.coordinator(delegate)
         let first = try FleetOverSocketsTests.worker(0, at: loop.endpoint)
         let second = try FleetOverSocketsTests.worker(1, at: loop.endpoint)
-        let (running, joined) = (Mutex<Running<FleetExit>?>(nil), DispatchSemaphore(value: 0))
+        let running = Mutex<Running<FleetExit>?>(nil)
+        let joined = DispatchSemaphore(value: 0)
         delegate.reported = { event in
             if case .joined(_, "host1:1", _) = event { joined.signal() }
         }
@@ -63,8 +64,11 @@ import Transport
         let delegate = ToyCoordinator(steps: 2)
         let loop = try FleetOverSocketsTests.coordinator(delegate, minimumWorkers: workers)
         let late = try (0..<3).map { try FleetOverSocketsTests.worker(10 + $0, at: loop.endpoint) }
-        let (runs, joined, hasWaited) = (Mutex<[Running<FleetExit>]>([]), DispatchSemaphore(value: 0), Mutex(false))
-        let (complete, mostBeforeTheFirst) = (Mutex(0), Mutex(0))
+        let runs = Mutex<[Running<FleetExit>]>([])
+        let joined = DispatchSemaphore(value: 0)
+        let hasWaited = Mutex(false)
+        let complete = Mutex(0)
+        let mostBeforeTheFirst = Mutex(0)
         delegate.reported = { event in
             switch event {
             case .joined(_, let name, _) where name.hasPrefix("host1") && name.count == "host10:10".count: joined.signal()
@@ -121,7 +125,8 @@ import Transport
         configuration.timing.liveness = .seconds(36_000)
         let loop = try CoordinatorLoop(
             configuration: configuration, plan: Toy.plan(step: 0), listen: "tcp://127.0.0.1:*", bulkListen: "tcp://127.0.0.1:*", delegate: delegate)
-        let (vanishing, hasVanished) = (Mutex<WorkerLoop?>(nil), DispatchSemaphore(value: 0))
+        let vanishing = Mutex<WorkerLoop?>(nil)
+        let hasVanished = DispatchSemaphore(value: 0)
         let victim = try FleetOverSocketsTests.worker(
             0, at: loop.endpoint,
             ToyWorker { _, _ in
