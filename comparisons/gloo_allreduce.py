@@ -25,21 +25,27 @@ def worker(rank, workers, count, repetitions, port, queue):
     os.environ["GLOO_SOCKET_IFNAME"] = "lo"
     dist.init_process_group("gloo", rank=rank, world_size=workers)
     values = torch.full((count,), float(rank + 1))
+    cpu = 0.0
     for repetition in range(2 + repetitions):
         values.fill_(float(rank + 1))
         dist.barrier()
-        start = time.monotonic()
+        start, used = time.monotonic(), time.process_time()
         dist.all_reduce(values)
         seconds = torch.tensor([time.monotonic() - start])
+        cpu += time.process_time() - used if repetition >= 2 else 0
         assert values[0] == values[-1] == workers * (workers + 1) / 2
         dist.all_reduce(seconds, op=dist.ReduceOp.MAX)
         if rank == 0 and repetition >= 2:
             queue.put(seconds.item())
+    total = torch.tensor([cpu / repetitions])
+    dist.all_reduce(total)
+    if rank == 0:
+        queue.put(total.item())
     dist.destroy_process_group()
 
 
 def gloo(workers, size, repetitions):
-    """Median seconds of an all-reduce of `size` bytes."""
+    """Median seconds of an all-reduce of `size` bytes, and the CPU-seconds of all workers in one."""
     import socket
 
     import torch.multiprocessing as mp
@@ -53,14 +59,17 @@ def gloo(workers, size, repetitions):
     for process in processes:
         process.start()
     times = [queue.get(timeout=600) for _ in range(repetitions)]
+    cpu = queue.get(timeout=600)
     for process in processes:
         process.join()
-    return statistics.median(times)
+    return statistics.median(times), cpu
 
 
 def ours(mvq, workers, size, steps):
     command = [mvq, "bench", "exchange", "--workers", str(workers), "--bytes", str(size), "--steps", str(steps), "--json"]
-    return json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)["exchange_seconds"]["median"]
+    result = json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
+    per_gb = [value for name, value in result.items() if "cpu" in name.lower()]
+    return result["exchange_seconds"]["median"], sum(per_gb) * 2 * workers * size / 1e9
 
 
 def main():
@@ -75,12 +84,15 @@ def main():
         pairs = []
         for number in range(options.rounds):
             theirs = gloo(workers, options.bytes, options.repetitions)
-            mine = ours(options.mvq, workers, options.bytes, options.repetitions) if options.mvq else float("nan")
-            pairs.append((theirs, mine))
-            print(f"W={workers} round {number + 1}: Gloo {theirs:.3f} s, mvq {mine:.3f} s, ratio {mine / theirs:.2f}", flush=True)
+            mine = ours(options.mvq, workers, options.bytes, options.repetitions) if options.mvq else (float("nan"), float("nan"))
+            pairs.append((*theirs, *mine))
+            report(f"W={workers} round {number + 1}", *theirs, *mine, mine[0] / theirs[0])
         medians = [statistics.median(column) for column in zip(*pairs)]
-        ratio = statistics.median(mine / theirs for theirs, mine in pairs)
-        print(f"W={workers} medians: Gloo {medians[0]:.3f} s, mvq {medians[1]:.3f} s, ratio {ratio:.2f}")
+        report(f"W={workers} medians", *medians, statistics.median(mine / theirs for theirs, _, mine, _ in pairs))
+
+
+def report(what, theirs, their_cpu, mine, my_cpu, ratio):
+    print(f"{what}: Gloo {theirs:.3f} s ({their_cpu:.2f} CPU-s), mvq {mine:.3f} s ({my_cpu:.2f} CPU-s), ratio {ratio:.2f}", flush=True)
 
 
 if __name__ == "__main__":

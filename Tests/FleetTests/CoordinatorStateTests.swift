@@ -249,8 +249,10 @@ import Testing
         var fed = Fed.atWork()
         fed.tick(seconds: 30)
         #expect(fed.state.sessionCount == 1)
-        for _ in 0..<9 { #expect(!fed.feed(.tick, after: 1).contains(.closeSession(Self.session))) }
-        let actions = fed.feed(.tick, after: 0.5)
+        // Heard 1 s ago. It is given up at the last look within the deadline, not at the first one after it.
+        for _ in 0..<8 { #expect(!fed.feed(.tick, after: 1).contains(.closeSession(Self.session))) }
+        #expect(!fed.feed(.tick, after: 0.7).contains(.closeSession(Self.session)))
+        let actions = fed.feed(.tick, after: 0.2)
         #expect(
             actions.contains(
                 .report(.lost(Self.session, name: "node:7", reason: "silent for 10 s", block: SlotBlock(level: 0, index: 0)))))
