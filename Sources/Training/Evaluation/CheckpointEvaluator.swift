@@ -155,6 +155,7 @@ final class CheckpointEvaluator: Sendable {
             noted = now
             note("evaluating step \(step): \(done) of \(all) images")
         }
+        try run.verifyGeneration()
         let picture = run.picture(ofStep: step)
         if let grid = report.picture {
             try FileSystem.createFolder(run.pictures)
