@@ -25,6 +25,8 @@ extension CheckpointStore {
             try requireSpace(for: checkpoint)
 
             try enter(.write)
+            // Never into a file that somebody else still has open: a coordinator that was superseded and wakes.
+            unlink(temporary)
             let datasets = try CheckpointFile.write(checkpoint, to: temporary)
 
             try enter(.synchronise)

@@ -34,7 +34,7 @@ struct CheckpointKillTests {
         }
         try CheckpointStore(directory: undisturbed, keepLast: 2).publish(sampleCheckpoint(step: step))
 
-        await #expect(processExitsWith: .signal(SIGKILL)) { [killed, point, step] in
+        await #expect(processExitsWith: .signal(SIGKILL)) { [killed = killed as String, point = point as String, step = step as Int] in
             setenv("MVQ_FAIL", point + "=kill", 1)
             try CheckpointStore(directory: killed, keepLast: 2).publish(sampleCheckpoint(step: step))
         }

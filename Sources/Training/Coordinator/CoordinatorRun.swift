@@ -1,5 +1,6 @@
 import Checkpoints
 import Checksums
+import Failpoints
 import Fleet
 import Foundation
 import ImageData
@@ -49,6 +50,7 @@ public final class CoordinatorRun: @unchecked Sendable {
     ///
     /// - Throws: one-line errors with their exit codes: data (65), checkpoints (66), lock held (73), disk (74), configuration (78), address (69).
     public init(configuration: RunConfiguration, options: CoordinatorOptions, progress: ProgressLine) throws {
+        Failpoints.reach(.coordinatorBoot)
         model = StageOneModel(configuration.stageOne)
         vectors = TrainingVectors(model)
         let configuration = try configuration.withNetworkDigests(for: model)
@@ -57,6 +59,7 @@ public final class CoordinatorRun: @unchecked Sendable {
         folder = try ImageFolder(root: options.data, split: "train")
         let fingerprint = try folder.fingerprint()
         directory = try RunDirectory(options.run)
+        Failpoints.reach(.coordinatorLock)
         plan = TrainingPlan(configuration: configuration, sampleCount: folder.count)
         pool = ThreadPool(threads: options.threads)
         update = StepUpdate(plan, model: model, vectors: vectors, pool: pool)
@@ -172,9 +175,11 @@ public final class CoordinatorRun: @unchecked Sendable {
     public func requestStop() {
         stopRequested.store(true, ordering: .releasing)
         evaluator?.requestStop()
-        loop.withLock { $0 }?.requestStop(
-            exitCode: ExitCode.preempted, text: "stopped; the same command continues the run",
-            patience: grace.patience(checkpoints: writer.backlog + 1, secondsEach: writer.secondsPerCheckpoint))
+        guard let loop = loop.withLock({ $0 }) else { return }
+        let patience = grace.patience(checkpoints: writer.backlog + 1, secondsEach: writer.secondsPerCheckpoint)
+        loop.requestStop(
+            exitCode: ExitCode.preempted, text: "stopped; the same command continues the run", patience: patience)
+        report.event("asked to stop: the step at hand may take \(String(format: "%.1f", patience.inSeconds)) s more, then a checkpoint")
     }
 
     /// When a run that was asked to stop has to be over, whatever it is doing: somewhat before the grace is.

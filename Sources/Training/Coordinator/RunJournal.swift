@@ -80,7 +80,8 @@ final class RunJournal {
         }
         Failpoints.reach(.journalBefore)
         let line = journal.append(record)
-        try file.append(String(line.dropLast())) { Failpoints.reach(.journalTorn) }
+        let torn: (() -> Void)? = Failpoints.isPlanned(.journalTorn) ? { _ = Failpoints.reach(.journalTorn) } : nil
+        try file.append(String(line.dropLast()), halfway: torn)
         Failpoints.reach(.journalAfter)
     }
 }

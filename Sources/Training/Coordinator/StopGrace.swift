@@ -17,13 +17,14 @@ struct StopGrace: Sendable {
     /// How long the workers' answers to the farewell are waited for.
     var farewell: Duration { .seconds(seconds / 8) }
 
-    /// How long the step at hand may take; zero if there is only time for the checkpoint.
+    /// How long the step at hand may take; zero if there is only time for the checkpoint. A quarter is left for the farewell and what cannot be
+    /// foreseen, and checkpoints may take twice as long as the last one.
     ///
     /// - Parameters:
     ///   - checkpoints: to be written before the end: the last one, and those before it.
     ///   - secondsEach: what the last one took; nil if none was written yet.
     func patience(checkpoints: Int, secondsEach: Double?) -> Duration {
         let each = secondsEach ?? Double(checkpointBytes) / StopGrace.assumedBytesPerSecond
-        return .seconds(max(0, seconds * 7 / 8 - each * Double(checkpoints)))
+        return .seconds(max(0, seconds * 3 / 4 - 2 * each * Double(checkpoints)))
     }
 }
