@@ -53,7 +53,9 @@ import Testing
     /// A line whose chain is intact and whose step cannot be: also at the end it is no torn line.
     @Test(arguments: [Int.max, -1]) func aForgedStepIsNamed(step: Int) throws {
         var journal = Journal(digest: Self.digest)
-        let text = journal.append(Self.record(step))
+        var record = Self.record(0)
+        record.step = step
+        let text = journal.append(record)
         #expect(throws: JournalError.impossibleStep(line: 1, step: step)) { try Journal(reading: text, digest: Self.digest) }
     }
 

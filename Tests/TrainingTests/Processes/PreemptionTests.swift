@@ -109,12 +109,14 @@ extension ProcessTests {
         @Test func whileACheckpointIsWritten() throws {
             try expectNoTrace { fleet in
                 let coordinator = try fleet.start(environment: ["MVQ_FAIL": "checkpoint.dataset@900=stop"])
-                let worker = try fleet.worker(hasData: true)
+                let worker = try fleet.worker(hasData: true, more: ["--log-level", "debug"])
+                try fleet.waitForSteps(5)
+                try fleet.stopInMidStep([worker])
                 try waitUntilStopped(coordinator)
                 coordinator.signal(SIGTERM)
                 coordinator.signal(SIGCONT)
+                worker.signal(SIGCONT)
                 #expect(try coordinator.exitCode() == 75 && coordinator.complaints == Self.stopped, "\(coordinator.standardError)")
-                worker.kill()
             }
         }
 
