@@ -41,6 +41,40 @@ extension ProcessTests {
             }
         }
 
+        /// Pictures, log and link of the evaluations, killed before each of them and between two lines of a step.
+        @Test func killedWhileItNotesAnEvaluation() throws {
+            let workshop = try Workshop.here()
+            let settings = Run.smallModel + [
+                "evaluation.every_steps=10", "evaluation.images=2", "evaluation.kept_tokens=[25, 64]", "evaluation.pictures=1",
+            ]
+            func evaluations(_ run: Run) throws -> [String?] {
+                [
+                    try String(contentsOfFile: "\(run.path)/evaluation.jsonl", encoding: .utf8),
+                    try FileManager.default.destinationOfSymbolicLink(atPath: "\(run.store.directory)/best"),
+                ] + (try FileManager.default.contentsOfDirectory(atPath: "\(run.path)/evaluation").sorted().map {
+                    try fileDigest("\(run.path)/evaluation/\($0)")
+                })
+            }
+            let expected = try workshop.withRun({ $0.settings = settings }) { fleet in
+                try fleet.start()
+                try fleet.expectToFinish([try fleet.worker(hasData: true)])
+                return try evaluations(fleet.run)
+            }
+            try workshop.withRun({ $0.settings = settings }) { fleet in
+                for point in ["evaluation.picture@1", "evaluation.line@1", "evaluation.line@2", "evaluation.best@1", "evaluation.line@2"] {
+                    let coordinator = try fleet.launch(environment: ["MVQ_FAIL": "\(point)=kill"])
+                    try coordinator.eventually("the coordinator to listen") { fleet.endpoint != nil || !coordinator.isRunning }
+                    let worker = try coordinator.isRunning ? fleet.worker(hasData: true) : nil
+                    #expect(try coordinator.exitCode() == -SIGKILL, "\(point): \(coordinator.standardError)")
+                    worker?.kill()
+                }
+                let last = try fleet.launch()
+                try last.eventually("the last start") { fleet.endpoint != nil || !last.isRunning }
+                try fleet.expectToFinish(last.isRunning && fleet.run.committed < Run.steps ? [try fleet.worker(hasData: true)] : [])
+                #expect(try evaluations(fleet.run) == expected)
+            }
+        }
+
         func expectNoLitter(_ run: Run, _ point: String) throws {
             // What is being written right now is no litter.
             let steps = try run.store.steps()
