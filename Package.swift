@@ -75,7 +75,7 @@ let package = Package(
             ]),
         target("CommandSupport", ["Training", "Failpoints", argumentParser]),
 
-        command("mvq-coordinator", ["Telemetry"]),
+        command("mvq-coordinator", ["Fleet", "Telemetry"]),
         command("mvq-worker", ["Fleet", "Transport", "ImageData", logging]),
         command(
             "mvq",
@@ -92,7 +92,7 @@ let package = Package(
         tests(of: "MergeVQ", ["NeuralNet", "TensorCore"]),
         tests(of: "Evaluation", ["MergeVQ", "NeuralNet", "TensorCore"]),
         tests(of: "ImageData", ["Checksums", "TensorCore"]),
-        tests(of: "Checkpoints", ["Checksums"]),
+        tests(of: "Checkpoints", ["Checksums", "Failpoints"]),
         tests(of: "Telemetry"),
         tests(of: "Fleet"),
         tests(of: "Simulation", ["Fleet"]),
