@@ -52,6 +52,12 @@ struct CoordinatorCommand: ParsableCommand {
     @Option(help: ArgumentHelp("Give up (exit code 69) after so long without any worker.", valueName: "seconds"))
     var gatherSeconds = 600.0
 
+    @Option(help: ArgumentHelp("A worker that is silent, or makes no progress, for so long is given up and its work goes to others.", valueName: "seconds"))
+    var livenessSeconds = 10.0
+
+    @Option(help: ArgumentHelp("Largest piece of weights and gradients on the wire, 1 to 4096.", valueName: "KiB"))
+    var chunkKib = 4096
+
     @Option(help: ArgumentHelp("Override a key of the configuration, e.g. training.steps=200; may be repeated.", valueName: "key=value"))
     var set: [ConfigurationOverride] = []
 
@@ -61,6 +67,10 @@ struct CoordinatorCommand: ParsableCommand {
         guard (0.001...1e9).contains(gatherSeconds) else {
             throw ValidationError("--gather-seconds is \(gatherSeconds); it must be more than 0, and at most 1e9")
         }
+        guard (1...3600).contains(livenessSeconds) else {
+            throw ValidationError("--liveness-seconds is \(livenessSeconds); it must be 1 to 3600")
+        }
+        guard (1...4096).contains(chunkKib) else { throw ValidationError("--chunk-kib is \(chunkKib); it must be 1 to 4096") }
     }
 
     func run() throws {
@@ -72,7 +82,8 @@ struct CoordinatorCommand: ParsableCommand {
             default: .file(resume)
             }
         let options = CoordinatorOptions(
-            data: data, run: runDirectory, listen: listen, resume: start, minimumWorkers: minWorkers, threads: threads, gatherSeconds: gatherSeconds)
+            data: data, run: runDirectory, listen: listen, resume: start, minimumWorkers: minWorkers, threads: threads, gatherSeconds: gatherSeconds,
+            livenessSeconds: livenessSeconds, chunkBytes: chunkKib << 10)
         let coordinator = try CoordinatorRun(
             configuration: configuration, options: options, progress: .standardError())
         let signals = TerminationSignals { times in

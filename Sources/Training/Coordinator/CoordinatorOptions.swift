@@ -20,10 +20,14 @@ public struct CoordinatorOptions: Sendable {
     public var threads: Int
     /// Seconds to wait for the first worker, and for one after all were lost.
     public var gatherSeconds: Double
+    /// Seconds of silence after which a peer is lost; heartbeats come ten times as often, and a worker without progress is given up likewise.
+    public var livenessSeconds: Double
+    /// Payload of a bulk message, at most 4 MiB.
+    public var chunkBytes: Int
 
     public init(
         data: String, run: String, listen: String = "tcp://127.0.0.1:7700", resume: Resume = .auto, minimumWorkers: Int = 1, threads: Int = 1,
-        gatherSeconds: Double = 600
+        gatherSeconds: Double = 600, livenessSeconds: Double = 10, chunkBytes: Int = 4 << 20
     ) {
         self.data = data
         self.run = run
@@ -32,5 +36,7 @@ public struct CoordinatorOptions: Sendable {
         self.minimumWorkers = minimumWorkers
         self.threads = threads
         self.gatherSeconds = gatherSeconds
+        self.livenessSeconds = livenessSeconds
+        self.chunkBytes = chunkBytes
     }
 }

@@ -1,5 +1,6 @@
 import Checkpoints
 import Checksums
+import Failpoints
 import Fleet
 import Foundation
 import ImageData
@@ -47,6 +48,7 @@ public final class CoordinatorRun: @unchecked Sendable {
     ///
     /// - Throws: one-line errors with their exit codes: data (65), checkpoints (66), lock held (73), disk (74), configuration (78), address (69).
     public init(configuration: RunConfiguration, options: CoordinatorOptions, progress: ProgressLine) throws {
+        Failpoints.reach(.coordinatorBoot)
         model = StageOneModel(configuration.stageOne)
         vectors = TrainingVectors(model)
         let configuration = try configuration.withNetworkDigests(for: model)
@@ -55,6 +57,7 @@ public final class CoordinatorRun: @unchecked Sendable {
         folder = try ImageFolder(root: options.data, split: "train")
         let fingerprint = try folder.fingerprint()
         directory = try RunDirectory(options.run)
+        Failpoints.reach(.coordinatorLock)
         plan = TrainingPlan(configuration: configuration, sampleCount: folder.count)
         pool = ThreadPool(threads: options.threads)
         update = StepUpdate(plan, model: model, vectors: vectors, pool: pool)
@@ -70,6 +73,7 @@ public final class CoordinatorRun: @unchecked Sendable {
         let start = try RunStart(
             options, directory: directory, store: store, journal: journal, configuration: configuration, model: model,
             fingerprint: fingerprint)
+        Failpoints.reach(.coordinatorRecover)
         try directory.storeConfig(configuration.yaml)
         state = start.state
         firstStep = start.state.step
@@ -118,6 +122,7 @@ public final class CoordinatorRun: @unchecked Sendable {
                 self.loop.withLock { $0 = loop }
                 try FileSystem.replace(directory.path + "/endpoint", with: loop.endpoint + "\n")
                 report.event("listening on \(loop.endpoint) (bulk data on \(loop.bulkEndpoint)); waiting for workers")
+                Failpoints.reach(.coordinatorGather)
                 if try state.step == 0 || !store.steps().contains(state.step) { checkpoint() }
                 if stopRequested.load(ordering: .acquiring) { requestStop() }
                 exit = named(loop.run(), endpoint: loop.endpoint)
@@ -180,6 +185,11 @@ public final class CoordinatorRun: @unchecked Sendable {
             gradientBytes: vectors.resultCount * MemoryLayout<Float>.stride)
         fleet.minimumWorkers = options.minimumWorkers
         fleet.timing.gatherTimeout = .seconds(options.gatherSeconds)
+        fleet.timing.heartbeat = .seconds(options.livenessSeconds / 10)
+        fleet.timing.liveness = .seconds(options.livenessSeconds)
+        fleet.timing.progress = .seconds(options.livenessSeconds)
+        fleet.timing.overdue = .seconds(options.livenessSeconds)
+        fleet.chunkBytes = options.chunkBytes
         return try CoordinatorLoop(configuration: fleet, plan: plan.stepPlan(state.step), listen: options.listen, delegate: self)
     }
 
@@ -220,6 +230,7 @@ extension CoordinatorRun: CoordinatorDelegate {
     public func sample(_ id: Int) throws -> [UInt8] { try folder.bytes(of: id) }
 
     public func merge(step: Int, block: SlotBlock, gradient: BulkBuffer) throws {
+        Failpoints.reach(.coordinatorCollect)
         let vector = Tensor(sharing: gradient.bytes, owner: gradient, [vectors.resultCount])
         root = tree.insert(vector, at: block) { left, right in
             left.accumulateInPlace(right, pool: pool)
@@ -240,6 +251,7 @@ extension CoordinatorRun: CoordinatorDelegate {
         if plan.endsEpoch(step), case let complete = plan.completeAudit(ofEpoch: audit.epoch), audit != complete {
             try refuse("at the epoch's end the audit hash of its samples is \(audit.text), every sample once gives \(complete.text)")
         }
+        Failpoints.reach(.coordinatorUpdate)
         let outcome = try update(sum, step: step, state: &state)
         published = nil
         self.audit = audit
@@ -260,5 +272,9 @@ extension CoordinatorRun: CoordinatorDelegate {
         return last ? nil : plan.stepPlan(state.step)
     }
 
-    public func report(_ event: FleetEvent) { report.fleet(event) }
+    public func report(_ event: FleetEvent) {
+        // Reported right before the plan goes out.
+        if case .stepStarted = event { Failpoints.reach(.coordinatorPlan) }
+        report.fleet(event)
+    }
 }
