@@ -72,6 +72,8 @@ let package = Package(
                 "Evaluation", "MergeVQ", "NeuralNet", "TensorCore", "ImageData", "Checkpoints", "Checksums", "Telemetry", "Fleet", "Transport",
                 "Failpoints", yams,
             ]),
+        target(
+            "Chaos", ["Training", "Transport", "Fleet", "Checkpoints", "Checksums", "ImageData", "TensorCore", "Failpoints"]),
         target("CommandSupport", ["Training", "Failpoints", argumentParser]),
 
         command("mvq-coordinator", ["Telemetry"]),
@@ -79,7 +81,7 @@ let package = Package(
         command(
             "mvq",
             [
-                "ImageData", "Checkpoints", "Telemetry", "MergeVQ", "NeuralNet", "TensorCore", "Kernels", "Fleet", "Simulation", "CZeroMQ",
+                "ImageData", "Checkpoints", "Telemetry", "MergeVQ", "NeuralNet", "TensorCore", "Kernels", "Fleet", "Simulation", "Chaos", "CZeroMQ",
                 "CHDF5", "CPNG", "CCrypto",
             ]),
 
@@ -96,6 +98,7 @@ let package = Package(
         tests(of: "Fleet"),
         tests(of: "Simulation", ["Fleet"]),
         tests(of: "Transport"),
+        tests(of: "Chaos", ["TensorCore", "Transport"]),
         tests(
             of: "Training",
             ["MergeVQ", "NeuralNet", "TensorCore", "ImageData", "Checkpoints", "Checksums", "Fleet", "Transport"]),
