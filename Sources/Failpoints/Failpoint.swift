@@ -4,6 +4,8 @@ public enum Failpoint: String, CaseIterable, Sendable {
     case workerConnect = "worker.connect"
     /// While the model is built.
     case workerJoin = "worker.join"
+    /// The image of the worker's canary is decoded; `flip` changes one bit of it.
+    case workerCanary = "worker.canary"
     /// A chunk of weights has arrived.
     case workerWeights = "worker.weights"
     /// Weights are complete, no block yet.
