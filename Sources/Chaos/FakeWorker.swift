@@ -36,6 +36,11 @@ final class FakeWorker {
                     process: SessionID(high: .random(in: 0...UInt64.max), low: .random(in: 0...UInt64.max)), threads: 1)))
     }
 
+    /// What a worker of this machine computes of the fixed image.
+    private static var canary: Canary {
+        get throws { try Canary(DrillSite.configuration(.small), pool: ThreadPool(threads: 1)) }
+    }
+
     func say(_ message: ControlMessage) { send([ControlCodec.encode(message)], on: control) }
 
     func send(_ frames: [[UInt8]], on socket: Socket) { _ = socket.send(frames.map { .bytes($0) }) }
@@ -65,7 +70,7 @@ final class FakeWorker {
         try `await`("a refusal") { if case .refuse(let exitCode, let text) = $0 { FleetExit(exitCode: exitCode, text: text) } else { nil } }
     }
 
-    /// Waits for the welcome, opens the bulk socket and says that it is ready.
+    /// Waits for the welcome, opens the bulk socket, shows what it computes, and says that it is ready.
     func join() throws -> Welcome {
         let welcome = try `await`("a welcome") { if case .welcome(let welcome) = $0 { welcome } else { nil } }
         let bulk = try Socket(.dealer, in: context)
@@ -73,6 +78,7 @@ final class FakeWorker {
         try bulk.connect(to: host.address(port: welcome.bulkPort))
         self.bulk = bulk
         send([BulkHeaderCodec.encode(header(welcome, .attach)), []], on: bulk)
+        say(.canary(try FakeWorker.canary))
         say(.ready)
         return welcome
     }

@@ -61,6 +61,8 @@ enum DataRows {
                 let worker = try fleet.worker(hasData: true, failpoints: "worker.compute@1=kill")
                 try worker.expectExit(-SIGKILL, ExitCode.badData, ExitCode.unavailable)
                 deaths += 1
+                // The next one is to get the same slots.
+                try wait(for: "it to be missed", orTell: { coordinator.tail }) { coordinator.count(" lost: ") >= deaths || !coordinator.isRunning }
             }
             try coordinator.expectExit(ExitCode.badData)
             try drill.require(coordinator.says("vanished while computing"), coordinator.tail)

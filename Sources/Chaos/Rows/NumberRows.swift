@@ -5,7 +5,8 @@ import TensorCore
 /// Numbers that are wrong.
 enum NumberRows {
     static let otherClass = FaultRow(
-        22, "Wrong numeric class", injection: "a worker with other BLAS kernels (OPENBLAS_CORETYPE)", expected: "refused with 78 and the setting that all machines can run",
+        22, "Wrong numeric class", injection: "a worker with other BLAS kernels (OPENBLAS_CORETYPE); one that computes a bit otherwise",
+        expected: "refused with 78, the first layer that differs and the setting that mends it",
         obstacle: { _ in Machine.hasOneFamily }
     ) { drill in
         try drill.run("other kernels") { fleet in
@@ -13,7 +14,14 @@ enum NumberRows {
             try fleet.start()
             let worker = try fleet.worker(environment: [NumericEnvironment.familyVariable: other])
             try worker.expectExit(ExitCode.configuration)
-            try drill.require(worker.says("has numeric class", other, "OPENBLAS_CORETYPE=Haswell"), worker.tail)
+            try drill.require(worker.says("has numeric class", other, "computes other numbers from ", "OPENBLAS_CORETYPE="), worker.tail)
+            try fleet.finish([try fleet.worker()])
+        }
+        try drill.run("the right class, other numbers") { fleet in
+            try fleet.start()
+            let worker = try fleet.worker(failpoints: "worker.canary=flip")
+            try worker.expectExit(ExitCode.configuration)
+            try drill.require(worker.says("has the run's numeric class", "computes other numbers from image (stage 1 of "), worker.tail)
             try fleet.finish([try fleet.worker()])
         }
     }

@@ -70,7 +70,7 @@ enum SystemRows {
     }
 
     static let limits = FaultRow(
-        32, "Few file descriptors, little memory", injection: "a worker with ulimit -n 24; one in a memory control group that is too small",
+        32, "Few file descriptors, little memory", injection: "a worker with ulimit -n 24; one in a memory control group of two thirds of what it takes",
         expected: "it ends, alone; the others finish"
     ) { drill in
         try drill.run("24 file descriptors") { fleet in
@@ -85,12 +85,21 @@ enum SystemRows {
         let group = "/sys/fs/cgroup/memory/mvq-chaos-\(getpid())"
         guard mkdir(group, 0o755) == 0 else { throw ChaosFailure("\(group): \(String(cString: strerror(errno)))") }
         defer { rmdir(group) }
-        try drill.run("memory") { fleet in
-            try "\(12 << 20)".write(toFile: "\(group)/memory.limit_in_bytes", atomically: false, encoding: .utf8)
+        let enter = ["/bin/sh", "-c", "echo $$ > \(group)/tasks; exec \"$@\"", "sh"]
+        var peak = 0
+        try drill.run("memory, without a limit") { fleet in
             try fleet.start()
-            let victim = try fleet.worker(hasData: true, wrapper: ["/bin/sh", "-c", "echo $$ > \(group)/tasks; exec \"$@\"", "sh"])
+            try fleet.finish([try fleet.worker(hasData: true, wrapper: enter)])
+            let text = try String(contentsOfFile: "\(group)/memory.max_usage_in_bytes", encoding: .utf8)
+            peak = Int(text.dropLast()) ?? 0
+        }
+        try drill.run("memory, two thirds of what it takes") { fleet in
+            try "\(peak * 2 / 3)".write(toFile: "\(group)/memory.limit_in_bytes", atomically: false, encoding: .utf8)
+            try fleet.start()
+            let victim = try fleet.worker(hasData: true, wrapper: enter)
             try victim.expectExit(-SIGKILL)
             try fleet.finish([try fleet.worker(hasData: true)])
+            drill.note("a worker of \(peak >> 20) MiB died at \(peak * 2 / 3 >> 20) MiB")
         }
     }
 }

@@ -20,11 +20,11 @@ enum WorkerRows {
     }
 
     static let killed = FaultRow(
-        1, "Worker killed in each state", injection: "kill -9 at failpoints: connecting, building, receiving, idle, computing, sending chunks",
+        1, "Worker killed in each state", injection: "kill -9 at failpoints: connecting, building, proving itself, receiving, idle, computing, sending chunks",
         expected: "its block goes to another worker"
     ) { drill in
         let places: [(point: String, visits: ClosedRange<Int>)] = [
-            ("worker.connect", 1...1), ("worker.join", 1...1), ("worker.weights", 2...16), ("worker.idle", 2...6), ("worker.compute", 2...12),
+            ("worker.connect", 1...1), ("worker.join", 1...1), ("worker.canary", 1...1), ("worker.weights", 2...16), ("worker.idle", 2...6), ("worker.compute", 2...12),
             ("worker.gradient", 2...12), ("worker.upload-first", 2...6), ("worker.upload-middle", 2...6), ("worker.upload-last", 2...6),
         ]
         for (point, visits) in places {
