@@ -101,11 +101,11 @@ import Testing
     @Test func aSwallowedLinkIsSilentAndHasNoEnd() {
         let bench = Bench()
         bench.give(Self.words)
-        #expect(bench.read( now: 0))
+        #expect(bench.read(now: 0))
         bench.pump.swallow()
         bench.give(Self.words)
         shutdown(bench.input, Int32(SHUT_WR))
-        while !bench.pump.sourceEnded { #expect(bench.read( now: 1)) }
+        while !bench.pump.sourceEnded { #expect(bench.read(now: 1)) }
         #expect(bench.write(now: 2) && !bench.pump.isFinished)
         var byte: UInt8 = 0
         #expect(recv(bench.output, &byte, 1, 0) == -1 && errno == EAGAIN, "neither bytes nor an end")
@@ -115,7 +115,7 @@ import Testing
         let bench = Bench()
         bench.give([1, 2, 3])
         shutdown(bench.input, Int32(SHUT_WR))
-        while !bench.pump.sourceEnded { #expect(bench.read( now: 0)) }
+        while !bench.pump.sourceEnded { #expect(bench.read(now: 0)) }
         #expect(bench.write(now: 0) && bench.pump.isFinished)
         #expect(bench.take() == [1, 2, 3])
         var byte: UInt8 = 0

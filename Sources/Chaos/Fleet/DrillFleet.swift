@@ -102,6 +102,12 @@ final class DrillFleet {
         guard run.committed == run.steps else { throw ChaosFailure("\(run.committed) of \(run.steps) steps are committed") }
     }
 
+    /// Waits until a worker has ended, or the run has: then it may never hear of it, and is killed.
+    func waitForEnd(of worker: ChildProcess) throws {
+        try wait(for: "\(worker.name) to end", orTell: { worker.tail }) { !worker.isRunning || coordinator?.isRunning != true }
+        worker.kill()
+    }
+
     /// Kills workers while each of them computes a block of its own. They are stopped first, so that what their logs said last is what they do.
     func killInMidStep(_ workers: [ChildProcess]) throws {
         func block(of worker: ChildProcess) -> Substring? {

@@ -59,7 +59,7 @@ enum DataRows {
             var deaths = 0
             while coordinator.isRunning, deaths < 12 {
                 let worker = try fleet.worker(hasData: true, failpoints: "worker.compute@1=kill")
-                try worker.expectExit(-SIGKILL, ExitCode.badData, ExitCode.unavailable)
+                try fleet.waitForEnd(of: worker)
                 deaths += 1
                 // The next one is to get the same slots.
                 try wait(for: "it to be missed", orTell: { coordinator.tail }) { coordinator.count(" lost: ") >= deaths || !coordinator.isRunning }

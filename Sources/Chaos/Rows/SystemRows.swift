@@ -99,7 +99,7 @@ enum SystemRows {
             let victim = try fleet.worker(hasData: true, wrapper: enter)
             try victim.expectExit(-SIGKILL)
             try fleet.finish([try fleet.worker(hasData: true)])
-            drill.note("a worker of \(peak >> 20) MiB died at \(peak * 2 / 3 >> 20) MiB")
+            drill.note("a worker of \(peak >> 20) MiB died at \((peak * 2 / 3) >> 20) MiB")
         }
     }
 }
