@@ -31,7 +31,8 @@ import Testing
 
         func take() -> [UInt8] {
             var buffer = [UInt8](repeating: 0, count: 1 << 17)
-            return Array(buffer.prefix(max(0, recv(output, &buffer, buffer.count, 0))))
+            let count = recv(output, &buffer, buffer.count, 0)
+            return Array(buffer.prefix(max(0, count)))
         }
     }
 

@@ -5,8 +5,16 @@ import Training
 /// Workers that die, hang, crawl, flap, come and go.
 enum WorkerRows {
     static let any = FaultRow(
-        0, "Any number of workers", injection: "1, 2, 3, 5, 7 and 13 workers, with and without the images", expected: "the same bits"
+        0, "Any number of workers", injection: "1, 2, 3, 5, 7 and 13 workers, with and without the images; as a control a run that must differ",
+        expected: "the same bits"
     ) { drill in
+        try drill.run("control: another learning rate is found different", isCompared: false) { fleet in
+            fleet.arguments = ["--set", "optimizer.learning_rate=0.000201"]
+            try fleet.start()
+            try fleet.finish([try fleet.worker(hasData: true, failpoints: nil)])
+            let isEqual = (try? Oracle.requireEqual(fleet.run, to: drill.site.reference(.small))) != nil
+            try drill.require(!isEqual, "two different runs are judged equal")
+        }
         // One worker is the reference.
         for count in drill.form.isShort ? [2, 5, 13] : [2, 3, 5, 7, 13] {
             try drill.run("\(count) workers") { fleet in
