@@ -76,7 +76,7 @@ let package = Package(
             "Chaos", ["Training", "Transport", "Fleet", "Checkpoints", "Checksums", "ImageData", "TensorCore", "Failpoints"]),
         target("CommandSupport", ["Training", "Failpoints", argumentParser]),
 
-        command("mvq-coordinator", ["Telemetry"]),
+        command("mvq-coordinator", ["Fleet", "Telemetry"]),
         command("mvq-worker", ["Fleet", "Transport", "ImageData", logging]),
         command(
             "mvq",
@@ -93,7 +93,7 @@ let package = Package(
         tests(of: "MergeVQ", ["NeuralNet", "TensorCore"]),
         tests(of: "Evaluation", ["MergeVQ", "NeuralNet", "TensorCore"]),
         tests(of: "ImageData", ["Checksums", "TensorCore"]),
-        tests(of: "Checkpoints", ["Checksums"]),
+        tests(of: "Checkpoints", ["Checksums", "Failpoints"]),
         tests(of: "Telemetry"),
         tests(of: "Fleet"),
         tests(of: "Simulation", ["Fleet"]),

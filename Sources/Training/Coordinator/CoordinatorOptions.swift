@@ -24,10 +24,12 @@ public struct CoordinatorOptions: Sendable {
     public var livenessSeconds: Double
     /// Payload of a bulk message, at most 4 MiB.
     public var chunkBytes: Int
+    /// Seconds from a request to stop to the end that somebody else may put to the process.
+    public var graceSeconds: Double
 
     public init(
         data: String, run: String, listen: String = "tcp://127.0.0.1:7700", resume: Resume = .auto, minimumWorkers: Int = 1, threads: Int = 1,
-        gatherSeconds: Double = 600, livenessSeconds: Double = 10, chunkBytes: Int = 4 << 20
+        gatherSeconds: Double = 600, livenessSeconds: Double = 10, chunkBytes: Int = 4 << 20, graceSeconds: Double = 30
     ) {
         self.data = data
         self.run = run
@@ -38,5 +40,6 @@ public struct CoordinatorOptions: Sendable {
         self.gatherSeconds = gatherSeconds
         self.livenessSeconds = livenessSeconds
         self.chunkBytes = chunkBytes
+        self.graceSeconds = graceSeconds
     }
 }

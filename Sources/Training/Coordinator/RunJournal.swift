@@ -66,6 +66,8 @@ final class RunJournal {
     /// - Throws: `TrainingError.replayMismatch` naming the step and what differs; `RunDirectoryError.superseded` if another coordinator has
     ///   taken the run over; `FileError` if the disk fails.
     func commit(_ record: JournalRecord) throws {
+        // A coordinator that slept through another's taking over must not write into the same file.
+        try directory.verifyGeneration()
         if let before = self.record(of: record.step) {
             let pairs = [
                 ("sample ids", before.samplesDigest, record.samplesDigest), ("gradient digest", before.gradientDigest, record.gradientDigest),
@@ -76,11 +78,10 @@ final class RunJournal {
             }
             return
         }
-        // A coordinator that slept through another's taking over must not write into the same file.
-        try directory.verifyGeneration()
         Failpoints.reach(.journalBefore)
         let line = journal.append(record)
-        try file.append(String(line.dropLast()))
+        let torn: (() -> Void)? = Failpoints.isPlanned(.journalTorn) ? { _ = Failpoints.reach(.journalTorn) } : nil
+        try file.append(String(line.dropLast()), halfway: torn)
         Failpoints.reach(.journalAfter)
     }
 }
