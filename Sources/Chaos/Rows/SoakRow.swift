@@ -17,17 +17,24 @@ enum SoakRow {
             // The undisturbed run of as many steps, computed now.
             let reference = DrillFleet(try drill.site.run("soak-reference", steps: committed), drill.site)
             defer { reference.killAll() }
+            reference.arguments = rareCheckpoints
             try reference.start(minimumWorkers: 2)
-            try reference.finish(try (0..<2).map { _ in try reference.worker(hasData: true, failpoints: nil) })
+            let workers = try (0..<2).map { _ in try reference.worker(hasData: true, failpoints: nil) }
+            // It takes as long as it takes, but it must get on.
+            for step in stride(from: 50, to: committed, by: 50) { try reference.waitForSteps(step) }
+            try reference.finish(workers)
             let cut = RunFolder(path: run.path, config: run.config, data: run.data, steps: committed)
             try Oracle.requireEqual(cut, to: reference.run)
         }
         drill.note("\(committed) steps")
     }
 
+    private static let rareCheckpoints = ["--set", "checkpoints.every_steps=50"]
+
     /// Trains under faults for so long, then stops the run; the number of committed steps.
     private static func torment(_ fleet: DrillFleet, _ drill: Drill, seconds: Double) throws -> Int {
         fleet.listen = "tcp://127.0.0.1:\(try drill.site.freePortPair())"
+        fleet.arguments = rareCheckpoints
         var coordinator = try fleet.start()
         var workers: [ChildProcess] = []
         var (workerDeaths, coordinatorDeaths, joins) = (0, 0, 0)
