@@ -73,6 +73,8 @@ let package = Package(
                 "Evaluation", "MergeVQ", "NeuralNet", "TensorCore", "ImageData", "Checkpoints", "Checksums", "Telemetry", "Fleet", "Transport",
                 "Failpoints", yams,
             ]),
+        target(
+            "Chaos", ["Training", "Transport", "Fleet", "Checkpoints", "Checksums", "ImageData", "TensorCore", "Failpoints"]),
         target("CommandSupport", ["Training", "Failpoints", argumentParser]),
 
         command("mvq-coordinator", ["Fleet", "Telemetry"]),
@@ -80,8 +82,8 @@ let package = Package(
         command(
             "mvq",
             [
-                "ImageData", "Checkpoints", "Telemetry", "MergeVQ", "NeuralNet", "TensorCore", "Kernels", "Fleet", "Transport", "Simulation", "CZeroMQ",
-                "CHDF5", "CPNG", "CCrypto",
+                "ImageData", "Checkpoints", "Telemetry", "MergeVQ", "NeuralNet", "TensorCore", "Kernels", "Fleet", "Transport", "Simulation", "Chaos",
+                "CZeroMQ", "CHDF5", "CPNG", "CCrypto",
             ]),
 
         .target(name: "TestKit", dependencies: ["NeuralNet", "TensorCore", "Checkpoints"], path: "Tests/TestKit", swiftSettings: strict),
@@ -97,6 +99,7 @@ let package = Package(
         tests(of: "Fleet"),
         tests(of: "Simulation", ["Fleet"]),
         tests(of: "Transport"),
+        tests(of: "Chaos", ["TensorCore", "Transport"]),
         tests(
             of: "Training",
             ["MergeVQ", "NeuralNet", "TensorCore", "ImageData", "Checkpoints", "Checksums", "Fleet", "Transport"]),

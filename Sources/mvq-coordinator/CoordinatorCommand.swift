@@ -57,6 +57,12 @@ struct CoordinatorCommand: ParsableCommand {
     @Option(help: ArgumentHelp("Give up (exit code 69) after so long without any worker.", valueName: "seconds"))
     var gatherSeconds = 600.0
 
+    @Option(help: ArgumentHelp("A worker that is silent, or makes no progress, for so long is given up and its work goes to others.", valueName: "seconds"))
+    var livenessSeconds = 10.0
+
+    @Option(help: ArgumentHelp("Largest piece of weights and gradients on the wire, 1 to 4096.", valueName: "KiB"))
+    var chunkKib = 4096
+
     @Option(help: ArgumentHelp("What the cluster leaves between SIGTERM and SIGKILL: Slurm's KillWait, Kubernetes' terminationGracePeriodSeconds.", valueName: "seconds"))
     var grace = 30.0
 
@@ -72,6 +78,10 @@ struct CoordinatorCommand: ParsableCommand {
         guard (0.001...1e9).contains(gatherSeconds) else {
             throw ValidationError("--gather-seconds is \(gatherSeconds); it must be more than 0, and at most 1e9")
         }
+        guard (1...3600).contains(livenessSeconds) else {
+            throw ValidationError("--liveness-seconds is \(livenessSeconds); it must be 1 to 3600")
+        }
+        guard (1...4096).contains(chunkKib) else { throw ValidationError("--chunk-kib is \(chunkKib); it must be 1 to 4096") }
         guard (0.1...86_400).contains(grace) else { throw ValidationError("--grace is \(grace); it must be 0.1 or more, and at most 86400") }
         guard (1...125).contains(requeueExitCode), requeueExitCode == ExitCode.preempted || !(64...78).contains(requeueExitCode) else {
             throw ValidationError("--requeue-exit-code is \(requeueExitCode); give 1 to 125 but none of the codes 64 to 78 that mean something else")
@@ -88,7 +98,7 @@ struct CoordinatorCommand: ParsableCommand {
             }
         let options = CoordinatorOptions(
             data: data, run: runDirectory, listen: listen, resume: start, minimumWorkers: minWorkers, threads: threads, gatherSeconds: gatherSeconds,
-            graceSeconds: grace)
+            livenessSeconds: livenessSeconds, chunkBytes: chunkKib << 10, graceSeconds: grace)
         let running = Mutex<CoordinatorRun?>(nil)
         // Before the run is taken, which may take long: an end then is as good as one later.
         let signals = TerminationSignals { [requeueExitCode] times in

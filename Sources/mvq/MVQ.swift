@@ -23,6 +23,7 @@ struct MVQ: ParsableCommand {
             ImportCommand.self,
             ExportCommand.self,
             SimulateCommand.self,
+            ChaosCommand.self,
             BenchCommand.self,
             DoctorCommand.self,
         ])

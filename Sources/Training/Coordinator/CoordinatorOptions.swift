@@ -20,12 +20,16 @@ public struct CoordinatorOptions: Sendable {
     public var threads: Int
     /// Seconds to wait for the first worker, and for one after all were lost.
     public var gatherSeconds: Double
+    /// Seconds of silence after which a peer is lost; heartbeats come ten times as often, and a worker without progress is given up likewise.
+    public var livenessSeconds: Double
+    /// Payload of a bulk message, at most 4 MiB.
+    public var chunkBytes: Int
     /// Seconds from a request to stop to the end that somebody else may put to the process.
     public var graceSeconds: Double
 
     public init(
         data: String, run: String, listen: String = "tcp://127.0.0.1:7700", resume: Resume = .auto, minimumWorkers: Int = 1, threads: Int = 1,
-        gatherSeconds: Double = 600, graceSeconds: Double = 30
+        gatherSeconds: Double = 600, livenessSeconds: Double = 10, chunkBytes: Int = 4 << 20, graceSeconds: Double = 30
     ) {
         self.data = data
         self.run = run
@@ -34,6 +38,8 @@ public struct CoordinatorOptions: Sendable {
         self.minimumWorkers = minimumWorkers
         self.threads = threads
         self.gatherSeconds = gatherSeconds
+        self.livenessSeconds = livenessSeconds
+        self.chunkBytes = chunkBytes
         self.graceSeconds = graceSeconds
     }
 }

@@ -75,6 +75,7 @@ public final class CoordinatorRun: @unchecked Sendable {
         let start = try RunStart(
             options, directory: directory, store: store, journal: journal, configuration: configuration, model: model,
             fingerprint: fingerprint)
+        Failpoints.reach(.coordinatorRecover)
         try directory.storeConfig(configuration.yaml)
         state = start.state
         firstStep = start.state.step
@@ -125,6 +126,7 @@ public final class CoordinatorRun: @unchecked Sendable {
                 self.loop.withLock { $0 = loop }
                 try FileSystem.replace(directory.path + "/endpoint", with: loop.endpoint + "\n")
                 report.event("listening on \(loop.endpoint) (bulk data on \(loop.bulkEndpoint)); waiting for workers")
+                Failpoints.reach(.coordinatorGather)
                 if try state.step == 0 || !store.steps().contains(state.step) { checkpoint() }
                 if stopRequested.load(ordering: .acquiring) { requestStop() }
                 exit = named(loop.run(), endpoint: loop.endpoint)
@@ -196,6 +198,11 @@ public final class CoordinatorRun: @unchecked Sendable {
         fleet.numericClassMend = NumericEnvironment.mend(forClass: facts.numericClass)
         fleet.minimumWorkers = options.minimumWorkers
         fleet.timing.gatherTimeout = .seconds(options.gatherSeconds)
+        fleet.timing.heartbeat = .seconds(options.livenessSeconds / 10)
+        fleet.timing.liveness = .seconds(options.livenessSeconds)
+        fleet.timing.progress = .seconds(options.livenessSeconds)
+        fleet.timing.overdue = .seconds(options.livenessSeconds)
+        fleet.chunkBytes = options.chunkBytes
         fleet.timing.farewell = min(fleet.timing.farewell, grace.farewell)
         return try CoordinatorLoop(configuration: fleet, plan: plan.stepPlan(state.step), listen: options.listen, delegate: self)
     }
@@ -237,6 +244,7 @@ extension CoordinatorRun: CoordinatorDelegate {
     public func sample(_ id: Int) throws -> [UInt8] { try folder.bytes(of: id) }
 
     public func merge(step: Int, block: SlotBlock, gradient: BulkBuffer) throws {
+        Failpoints.reach(.coordinatorCollect)
         let vector = Tensor(sharing: gradient.bytes, owner: gradient, [vectors.resultCount])
         root = tree.insert(vector, at: block) { left, right in
             left.accumulateInPlace(right, pool: pool)
@@ -257,6 +265,7 @@ extension CoordinatorRun: CoordinatorDelegate {
         if plan.endsEpoch(step), case let complete = plan.completeAudit(ofEpoch: audit.epoch), audit != complete {
             try refuse("at the epoch's end the audit hash of its samples is \(audit.text), every sample once gives \(complete.text)")
         }
+        Failpoints.reach(.coordinatorUpdate)
         let outcome = try update(sum, step: step, state: &state)
         self.audit = audit
         try journal.commit(
@@ -275,5 +284,9 @@ extension CoordinatorRun: CoordinatorDelegate {
         return last ? nil : plan.stepPlan(state.step)
     }
 
-    public func report(_ event: FleetEvent) { report.fleet(event) }
+    public func report(_ event: FleetEvent) {
+        // Reported right before the plan goes out.
+        if case .stepStarted = event { Failpoints.reach(.coordinatorPlan) }
+        report.fleet(event)
+    }
 }

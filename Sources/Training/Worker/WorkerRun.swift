@@ -1,3 +1,4 @@
+import Failpoints
 import Fleet
 import Foundation
 import ImageData
@@ -35,6 +36,7 @@ public final class WorkerRun: WorkerDelegate {
     }
 
     public func join(_ welcome: Welcome) throws {
+        Failpoints.reach(.workerJoin)
         let configuration = try RunConfiguration(yaml: welcome.configuration, file: "the coordinator's configuration")
         let task = try TokenizerTask(configuration)
         let float = MemoryLayout<Float>.stride
@@ -81,6 +83,7 @@ public final class WorkerRun: WorkerDelegate {
                 let call = Instant.current
                 guard let views = try feed.next() else { return false }
                 waited += call.duration(to: .current)
+                Failpoints.reach(.workerCompute)
                 try run.task.computeSlot(
                     weights: vector, views: views.images, samples: views.samples, step: step, slot: block.slots.lowerBound,
                     kept: run.plan.keptTokens(step: step), into: result, pool: pool)

@@ -1,3 +1,4 @@
+import Failpoints
 import Fleet
 
 /// Runs a `WorkerState` over real sockets, on the thread that calls `run()`; that thread never computes.
@@ -204,6 +205,7 @@ public final class WorkerLoop: @unchecked Sendable {
         case .open(let session):
             self.session = session
             guard let context else { return nil }
+            Failpoints.reach(.workerConnect)
             let (socket, monitor) = try Socket.dealer(.control, in: context, session: session, connect: address)
             control = Line(socket: socket, monitor: monitor)
         case .openBulk(let port, let attach):
@@ -216,6 +218,7 @@ public final class WorkerLoop: @unchecked Sendable {
             closeLines(dropUnsent: dropUnsent)
         case .send(let message):
             control?.send([.bytes(ControlCodec.encode(message))])
+            if case .weightsReceived = message { Failpoints.reach(.workerIdle) }
         case .buildModel(let welcome):
             pool = BufferPool(count: welcome.weightsBytes)
             weights = nil
@@ -232,6 +235,7 @@ public final class WorkerLoop: @unchecked Sendable {
             guard let payload else { preconditionFailure("weights to store without message") }
             if weights?.step != header.step, let buffer = pool?.take() { weights = (header.step, buffer) }
             payload.withBytes { weights?.buffer.copy($0, to: header.offset) }
+            Failpoints.reach(.workerWeights)
         case .storeSample(let header, let isComplete):
             guard let payload else { preconditionFailure("a sample to store without message") }
             payload.withBytes {
@@ -255,6 +259,7 @@ public final class WorkerLoop: @unchecked Sendable {
             cancellation?.cancel()
         case .sendGradient(let header):
             guard let gradient else { preconditionFailure("a gradient to send that is not there") }
+            reachUpload(of: header)
             let part = gradient.payload.part(header.offset..<header.offset + header.payloadBytes)
             var header = header
             header.payloadChecksum = gradient.checksums[header.chunk]
@@ -267,6 +272,13 @@ public final class WorkerLoop: @unchecked Sendable {
             end = exit
         }
         return nil
+    }
+
+    /// Comes by the failpoints of an upload; a gradient of one chunk is its first and its last.
+    private func reachUpload(of header: BulkHeader) {
+        if header.chunk == 0 { Failpoints.reach(.workerUploadFirst) }
+        if header.chunkCount > 2, header.chunk == header.chunkCount / 2 { Failpoints.reach(.workerUploadMiddle) }
+        if header.chunk == header.chunkCount - 1 { Failpoints.reach(.workerUploadLast) }
     }
 
     private func closeLines(dropUnsent: Bool) {
