@@ -193,6 +193,9 @@ public final class CoordinatorLoop: @unchecked Sendable {
             try delegate.merge(step: step, block: block, gradient: buffer)
         case .discardBlock(let session):
             buffers[session] = nil
+        case .restartStep(let step):
+            buffers = [:]
+            try delegate.restartStep(step)
         case .finishStep(let step, let blocks):
             weights = nil
             return .stepCommitted(next: try delegate.finishStep(step, blocks: blocks))
