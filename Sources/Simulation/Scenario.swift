@@ -77,6 +77,9 @@ public struct Scenario: Sendable, Equatable {
         minimumWorkers = min(minimumWorkers, self.workers)
     }
 
+    /// How long a slot of a step takes, compared with one of the most expensive step.
+    public static func relativeCost(seed: UInt64, step: Int) -> Double { ToyTraining(seed: seed, slots: 1).cost(step) }
+
     /// The virtual seconds in which faults happen: about as long as the run takes, so that most of it is disturbed.
     var disturbedSeconds: Double {
         let mean = (slotSeconds.lowerBound + slotSeconds.upperBound) / 2

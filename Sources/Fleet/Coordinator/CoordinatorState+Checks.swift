@@ -3,7 +3,9 @@ extension CoordinatorState {
     /// Notes the result that a worker announces.
     mutating func vote(_ digest: String, on block: SlotBlock, member position: Int) {
         let vote = Votes.Vote(of: members[position], digest: digest)
-        guard let other = votes.add(vote, on: block) else { return }
+        let other = votes.add(vote, on: block)
+        if votes.of(block).count > 1 { unchecked.removeAll { $0 == block } }
+        guard let other else { return }
         report(
             .mismatch(
                 step: plan.step, block: block, first: other.session, firstDigest: other.digest, second: vote.session, secondDigest: digest))
@@ -12,9 +14,14 @@ extension CoordinatorState {
     /// Finished blocks whose results have to be compared, or decided about, before the step may end; disputed ones first.
     private func openBlocks() -> [SlotBlock] {
         let disputed = votes.disputed.filter { block in table.finished.contains { $0.block == block } }
-        guard configuration.audits(plan.step) else { return disputed }
-        let unchecked = table.finished.map(\.block).filter { votes.of($0).count < 2 }
-        return disputed + unchecked.sorted { ($1.count, $0.index) < ($0.count, $1.index) }
+        return disputed + unchecked
+    }
+
+    /// A block is merged; in a step that is computed twice it has to be checked.
+    mutating func noteUnchecked(_ block: SlotBlock) {
+        guard configuration.audits(plan.step), votes.of(block).count < 2, !unchecked.contains(block) else { return }
+        let place = unchecked.firstIndex { ($0.count, block.index) < (block.count, $0.index) } ?? unchecked.count
+        unchecked.insert(block, at: place)
     }
 
     /// Has idle workers compute finished blocks once more, for comparison, and draws the conclusions. Ends the step when nothing is open.
@@ -164,6 +171,7 @@ extension CoordinatorState {
         }
         let isTouched = !contributors.isDisjoint(with: processes)
         votes.remove(processes)
+        for finished in table.finished { noteUnchecked(finished.block) }
         guard isTouched else { return }
         report(.stepRestarted(step: plan.step))
         for position in members.indices {
@@ -175,6 +183,7 @@ extension CoordinatorState {
         actions.append(.restartStep(step: plan.step))
         table = LeaseTable(slots: plan.slots)
         votes = Votes()
+        unchecked = []
         contributors = []
     }
 }

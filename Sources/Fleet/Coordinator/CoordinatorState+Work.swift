@@ -60,6 +60,7 @@ extension CoordinatorState {
         contributors.insert(member.hello.process)
         memory.noteContribution(member.hello.process, step: plan.step)
         memory.noteTransfer(member.hello.process, seconds: max(computed, member.lineFree).duration(to: now).inSeconds)
+        noteUnchecked(block)
         actions.append(.mergeBlock(step: plan.step, block: block, from: member.id))
         report(.blockFinished(member.id, step: plan.step, block: block, seconds: assignment.since.duration(to: now).inSeconds))
         members[position].lineFree = now

@@ -63,6 +63,8 @@ public struct CoordinatorState: Sendable {
     var table: LeaseTable
     /// The results announced in this step.
     var votes = Votes()
+    /// Finished blocks of a step that is computed twice which have one result so far, large ones first.
+    var unchecked: [SlotBlock] = []
     /// Processes with a part in what is merged of this step.
     var contributors: Set<SessionID> = []
     /// Processes that vanished in this step, whether they came back or not.
@@ -180,6 +182,7 @@ public struct CoordinatorState: Sendable {
         plan = next
         table = LeaseTable(slots: next.slots)
         votes = Votes()
+        unchecked = []
         contributors = []
         vanished = []
         poison = PoisonWatch()
