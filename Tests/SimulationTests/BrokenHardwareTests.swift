@@ -103,10 +103,10 @@ import Testing
         #expect((2...4).contains(losses), "\(losses)")
     }
 
-    /// All machines but one die in the same second, again and again: that is no slot's fault.
+    /// All machines die in the same second: that is no slot's fault.
     @Test func aRackThatDiesIsNotPoison() {
-        for seed: UInt64 in 1...40 {
-            var scenario = Scenario(drawnFrom: seed, workers: 6, faults: 4)
+        for seed: UInt64 in 1...60 {
+            var scenario = Scenario(drawnFrom: seed, workers: 6, faults: 1)
             (scenario.kinds, scenario.poisonLosses, scenario.slots) = ([.allWorkersLost], 2, 16)
             let (outcome, _) = course(scenario)
             #expect(outcome.exit?.exitCode == 0, "seed \(seed): \(String(describing: outcome.exit))")

@@ -66,6 +66,11 @@ extension CoordinatorState {
         }
     }
 
+    private func isSlow(_ member: Member) -> Bool {
+        guard let own = memory[member.hello.process]?.secondsPerSlot, let usual = typical.secondsPerSlot else { return false }
+        return own > 2 * usual
+    }
+
     /// Gives open blocks that nobody checks at the moment to idle workers, large ones first.
     private mutating func ask(_ open: [SlotBlock], now: Instant) {
         guard members.contains(where: { $0.isIdle && !$0.declines }) else { return }
@@ -74,17 +79,17 @@ extension CoordinatorState {
         for position in members.indices where members[position].isIdle && !members[position].declines {
             guard !waiting.isEmpty else { return }
             let member = members[position]
-            let (pace, usual) = (usualPace(of: member) ?? 1, (typical.secondsPerSlot ?? 1) * plan.relativeCost)
             // A slow worker takes from the small end, and nothing that the others would wait for.
-            let isSlow = pace > 2 * usual
+            let isSlow = isSlow(member)
             let place = isSlow ? waiting.lastIndex { canTell(member, $0) } : waiting.firstIndex { canTell(member, $0) }
             guard let place else {
                 members[position].declines = true
                 continue
             }
-            let (block, longest) = (waiting[place], 1.5 * usual * Double(open.map(\.count).max() ?? 1))
-            if isSlow, pace * Double(block.count) > longest,
-                members.contains(where: { $0.id != member.id && $0.isReady && canTell($0, block) })
+            let block = waiting[place]
+            if isSlow, let pace = memory[member.hello.process]?.secondsPerSlot, let usual = typical.secondsPerSlot,
+                pace * Double(block.count) > 1.5 * usual * Double(open.map(\.count).max() ?? 1),
+                members.contains(where: { $0.isReady && !self.isSlow($0) && canTell($0, block) })
             {
                 members[position].declines = true
                 continue

@@ -32,7 +32,7 @@ extension WorkerState {
             if let upload, upload.step == step, upload.block == block { abandonUpload() }
             if let work, work.step == step, work.block == block { abandonBlock() }
             sendGradients()
-        case .hello, .ready, .heartbeat, .credit, .weightsReceived, .samplesNeeded, .blockDone, .leave, .fault, .welcome, .refuse,
+        case .hello, .canary, .ready, .heartbeat, .credit, .weightsReceived, .samplesNeeded, .blockDone, .leave, .fault, .welcome, .refuse,
             .helloAgain, .bye:
             drop("'\(message.name)', which only a worker may say")
         }
