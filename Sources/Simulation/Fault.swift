@@ -12,6 +12,8 @@ public enum Fault: String, Sendable, CaseIterable, Codable {
     case workerPause
     /// A worker computes 2 to 20 times slower from now on.
     case slowWorker
+    /// The next block that a worker computes has a flipped bit; no two flips are the same.
+    case bitFlip
     /// A worker joins, in the middle of whatever is going on.
     case join
     /// All worker processes die; others come after a while.
@@ -38,6 +40,7 @@ public enum Fault: String, Sendable, CaseIterable, Codable {
     /// Coordinator and all workers die at once; all are started again.
     case powerCut
 
-    /// Faults that happen at a point in time; `duplicate` has a rate instead.
-    public static let scheduled = allCases.filter { $0 != .duplicate }
+    /// Faults that happen at a point in time and that no fleet may be impressed by; `duplicate` has a rate instead, and `bitFlip` goes unseen
+    /// where blocks are computed once.
+    public static let scheduled = allCases.filter { $0 != .duplicate && $0 != .bitFlip }
 }

@@ -5,9 +5,10 @@ import Fleet
 struct LeaseLedger {
     private enum Slot: UInt8 { case free, leased, merged }
 
-    /// The block of every session that has one.
-    private(set) var holders: [SessionID: SlotBlock] = [:]
+    /// The blocks of every session that has some: one whose gradient is on its way, and one in work.
+    private(set) var holders: [SessionID: [SlotBlock]] = [:]
     private var leases: [SlotBlock: Int] = [:]
+    private var merged: Set<SlotBlock> = []
     private var slots: [Slot]
     private(set) var mergedSlots = 0
 
@@ -15,9 +16,16 @@ struct LeaseLedger {
 
     var isComplete: Bool { mergedSlots == slots.count }
 
+    func holds(_ session: SessionID, _ block: SlotBlock?) -> Bool { block.map { holders[session]?.contains($0) == true } ?? false }
+
+    /// A merged block may be leased again, whole: its results are compared.
     mutating func lease(_ block: SlotBlock, to session: SessionID) -> String? {
         guard block.slots.upperBound <= slots.count else { return "\(block) of \(slots.count) slots leased" }
-        if let old = holders.updateValue(block, forKey: session) { return "\(session.short) gets \(block) while it holds \(old)" }
+        let held = holders[session] ?? []
+        if held.contains(block) { return "\(session.short) gets \(block) twice" }
+        holders[session] = held + [block]
+        if held.count > 1 { return "\(session.short) gets \(block) while it holds \(held)" }
+        if merged.contains(block) { return nil }
         if let others = leases[block] {
             leases[block] = others + 1
             return nil
@@ -30,9 +38,17 @@ struct LeaseLedger {
         return nil
     }
 
-    /// The session's lease ends: revoked, or the session is closed.
+    /// The session is closed.
     mutating func end(_ session: SessionID) {
-        guard let block = holders.removeValue(forKey: session), let count = leases[block] else { return }
+        for block in holders[session] ?? [] { end(session, block) }
+    }
+
+    /// The session's lease of a block ends.
+    mutating func end(_ session: SessionID, _ block: SlotBlock) {
+        guard holds(session, block) else { return }
+        holders[session]?.removeAll { $0 == block }
+        if holders[session]?.isEmpty == true { holders[session] = nil }
+        guard !merged.contains(block), let count = leases[block] else { return }
         leases[block] = count > 1 ? count - 1 : nil
         guard count == 1 else { return }
         for slot in block.slots where slots[slot] == .leased { slots[slot] = .free }
@@ -43,7 +59,9 @@ struct LeaseLedger {
         if let merged = block.slots.first(where: { slots[$0] == .merged }) { return "\(block) merged, but slot \(merged) is merged already" }
         for slot in block.slots { slots[slot] = .merged }
         mergedSlots += block.count
-        end(session)
+        merged.insert(block)
+        leases[block] = nil
+        end(session, block)
         return nil
     }
 }

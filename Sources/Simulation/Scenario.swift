@@ -24,9 +24,17 @@ public struct Scenario: Sendable, Equatable {
     public var slotSeconds = 0.05...2.0
     /// Virtual seconds that a message takes; each draws its own, but messages of one connection stay in order.
     public var latency = 0.001...0.2
+    /// `CoordinatorConfiguration.auditShare`.
+    public var auditShare = 0.0
+    /// How many times slower than drawn the n-th worker is.
+    public var slowness: [Int: Double] = [:]
+    /// The plans say how expensive the slots of their steps are.
+    public var tellsCost = true
+    /// The first worker's process dies after so many seconds, and a new one starts on its machine, over and over.
+    public var flappingSeconds: Double?
     /// A worker dies whenever it computes this slot.
     public var poisonedSlot: Int?
-    /// The n-th worker computes wrong gradients.
+    /// The n-th worker's machine computes wrong gradients, always.
     public var faultyWorker: Int?
     /// The n-th worker has another configuration than the coordinator.
     public var differingWorker: Int?
@@ -59,12 +67,18 @@ public struct Scenario: Sendable, Equatable {
                 latency = 0.0001...0.01
             }
         }
+        auditShare = self.workers > 24 ? 0.02 : random.pick([0, 0.2, 1]) ?? 0
+        // Wrong gradients are found for sure only where every block is computed twice.
+        if auditShare == 1 { kinds.append(.bitFlip) }
         if let steps { self.steps = steps }
         if let slots { self.slots = slots }
         if let faults { self.faults = faults }
         // Without faults nobody else comes.
         minimumWorkers = min(minimumWorkers, self.workers)
     }
+
+    /// How long a slot of a step takes, compared with one of the most expensive step.
+    public static func relativeCost(seed: UInt64, step: Int) -> Double { ToyTraining(seed: seed, slots: 1).cost(step) }
 
     /// The virtual seconds in which faults happen: about as long as the run takes, so that most of it is disturbed.
     var disturbedSeconds: Double {

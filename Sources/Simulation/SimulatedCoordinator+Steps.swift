@@ -9,13 +9,12 @@ extension SimulatedCoordinator {
     }
 
     func store(_ header: BulkHeader, _ payload: [UInt8], from session: SessionID) {
-        let lease = ledger.holders[session]
-        guard header.generation == generation, header.session == session, header.step == step, header.block == lease else {
+        guard header.generation == generation, header.session == session, header.step == step, ledger.holds(session, header.block) else {
             return simulator.violate(
                 .generation,
                 """
                 a gradient of generation \(header.generation), step \(header.step), level \(header.level), index \(header.index) is used in \
-                generation \(generation), step \(step), where \(session.short) holds \(lease?.description ?? "nothing")
+                generation \(generation), step \(step), where \(session.short) holds \(ledger.holders[session] ?? [])
                 """)
         }
         var buffer = buffers[session] ?? Array(repeating: 0, count: ToyTraining.vectorBytes)
@@ -27,13 +26,25 @@ extension SimulatedCoordinator {
         guard let bytes = buffers.removeValue(forKey: session) else {
             return simulator.violate(.everySlotOnce, "step \(step): \(block) of \(session.short) merged without its bytes")
         }
-        guard step == self.step, ledger.holders[session] == block else {
+        guard step == self.step, ledger.holds(session, block) else {
             return simulator.violate(
                 .leases, "\(block) of step \(step) merged from \(session.short), which does not hold it in step \(self.step)")
         }
         if let problem = ledger.merge(block, from: session) { return simulator.violate(.everySlotOnce, "step \(step): \(problem)") }
         root = tree.insert(ToyTraining.unpack(bytes), at: block) { $0 + $1 }
         simulator.noteMerge(waiting: tree.waitingValues, arriving: buffers.count)
+    }
+
+    /// The step begins anew: nothing of it may be left anywhere.
+    func restart(step: Int) {
+        if step != self.step { simulator.violate(.everySlotOnce, "step \(step) begins anew in step \(self.step)") }
+        if let (session, blocks) = ledger.holders.first {
+            simulator.violate(.leases, "step \(step) begins anew, but \(session.short) was not told that \(blocks) are not needed")
+        }
+        buffers = [:]
+        root = nil
+        tree.removeAll()
+        ledger = LeaseLedger(slots: simulator.scenario.slots)
     }
 
     /// After every event: one buffer for each lease at most.
@@ -55,8 +66,8 @@ extension SimulatedCoordinator {
         if blocks.flatMap({ Array($0.block.slots) }) != Array(0..<scenario.slots) {
             simulator.violate(.everySlotOnce, "step \(step): the blocks named are \(blocks.map(\.block.description))")
         }
-        if let (session, block) = ledger.holders.first {
-            simulator.violate(.leases, "step \(step) ends, but \(session.short) was not told that \(block) is not needed")
+        if let (session, blocks) = ledger.holders.first {
+            simulator.violate(.leases, "step \(step) ends, but \(session.short) was not told that \(blocks) are not needed")
         }
         if !buffers.isEmpty || tree.waitingValues != 0 {
             simulator.violate(

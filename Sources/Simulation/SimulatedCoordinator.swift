@@ -44,6 +44,7 @@ final class SimulatedCoordinator {
         configuration.chunkBytes = ToyTraining.chunkBytes
         configuration.creditBytes = ToyTraining.chunkBytes
         configuration.poisonLosses = scenario.poisonLosses
+        configuration.auditShare = scenario.auditShare
         configuration.minimumWorkers = scenario.minimumWorkers
         state = CoordinatorState(configuration: configuration, plan: training.plan(step), now: simulator.now)
         tree = SlotTree(slots: scenario.slots)
@@ -116,7 +117,7 @@ final class SimulatedCoordinator {
         case .send(let message, let session):
             switch message {
             case .lease(let step, let block): noteLease(step: step, block: block, to: session)
-            case .revoke: ledger.end(session)
+            case .revoke(_, let block): ledger.end(session, block)
             default: break
             }
             send(to: session, .controlToWorker) { $0.deliver(.control(message)) }
@@ -136,6 +137,7 @@ final class SimulatedCoordinator {
         case .storeChunk(let header, let session): store(header, payload, from: session)
         case .mergeBlock(let step, let block, let session): merge(step: step, block: block, from: session)
         case .discardBlock(let session): buffers[session] = nil
+        case .restartStep(let step): restart(step: step)
         case .finishStep(let step, let blocks):
             guard let committed = finish(step: step, blocks: blocks) else { return }
             pending = committed

@@ -4,6 +4,8 @@ import Fleet
 final class SimulatedWorker {
     unowned let simulator: Simulator
     let number: Int
+    /// The machine's number: that of its first worker.
+    let host: Int
     private(set) var exit: FleetExit?
     private(set) var hasCrashed = false
     private(set) var link: Link?
@@ -21,19 +23,22 @@ final class SimulatedWorker {
     private var weights: (step: Int, bytes: [UInt8])?
     private var samples: [Int: [UInt8]] = [:]
     private var halfSamples: [Int: [UInt8]] = [:]
-    private var gradient: [UInt8]?
+    private var gradients: [SlotBlock: [UInt8]] = [:]
+    /// The next block comes out with these bits flipped.
+    private var flip: UInt32 = 0
     /// Counts computations: a cancelled one no longer has the current number.
     private var computation = 0
 
-    init(simulator: Simulator, number: Int) {
+    init(simulator: Simulator, number: Int, host: Int) {
         self.simulator = simulator
         self.number = number
+        self.host = host
         let scenario = simulator.scenario
         hasData = simulator.random.chance(scenario.datasetShare)
-        slotTime = simulator.random.seconds(scenario.slotSeconds)
+        slotTime = simulator.random.seconds(scenario.slotSeconds) * (scenario.slowness[host] ?? 1)
         training =
             number == scenario.differingWorker
-            ? ToyTraining(seed: scenario.seed ^ 1, slots: scenario.slots) : simulator.training
+            ? ToyTraining(seed: scenario.seed ^ 1, slots: scenario.slots, tellsCost: scenario.tellsCost) : simulator.training
     }
 
     var hasEnded: Bool { hasCrashed || exit != nil }
@@ -43,7 +48,7 @@ final class SimulatedWorker {
         guard !hasEnded else { return }
         let seed = simulator.scenario.seed
         let hello = Hello(
-            buildVersion: "simulated", numericClass: "simulated", hostName: "host\(number)", processID: number,
+            buildVersion: "simulated", numericClass: "simulated", hostName: "host\(host)", processID: number,
             process: SessionID(high: mix(seed), low: mix(seed ^ mix(UInt64(number)))), threads: 1, datasetFingerprint: hasData ? "toy" : nil)
         state = WorkerState(hello: hello, address: "simulated", now: simulator.now)
         tick()
@@ -73,6 +78,7 @@ final class SimulatedWorker {
 
     func crash(in phase: WorkerPhase) { doomedPhase = phase }
     func hang() { hangs = true }
+    func flipBits(_ pattern: UInt32) { flip = pattern }
     func slow(by factor: Double) { slotTime = min(slotTime * factor, .seconds(120)) }
     func stop() { deliver(.stop(reason: "told to stop")) }
 
@@ -157,7 +163,7 @@ final class SimulatedWorker {
         case .compute(let step, let block): compute(step: step, block: block)
         case .cancel: computation += 1
         case .sendGradient(let header): sendBulk(header)
-        case .releaseGradient: gradient = nil
+        case .releaseGradient(let block): gradients[block] = nil
         case .report: break
         case .finished(let exit):
             self.exit = exit
@@ -170,7 +176,7 @@ final class SimulatedWorker {
         guard let link else { return }
         var (header, payload) = (header, [UInt8]())
         if header.kind == .gradient {
-            guard let gradient else { return simulator.violate(.reference, "worker \(number) sends a gradient that is not there") }
+            guard let block = header.block, let gradient = gradients[block] else { return simulator.violate(.reference, "worker \(number) sends a gradient that is not there") }
             payload = Array(gradient[header.offset..<header.offset + header.payloadBytes])
             header.payloadChecksum = ToyTraining.checksums(ofChunks: gradient)[header.chunk]
         }
@@ -194,7 +200,7 @@ final class SimulatedWorker {
         computation += 1
         if hangs { return }
         let mine = computation
-        let time = slotTime * plan.costFactor
+        let time = slotTime * simulator.training.cost(step)
         for (done, slot) in block.slots.enumerated() {
             after(time * (done + 1)) { worker in
                 guard worker.computation == mine else { return }
@@ -215,15 +221,13 @@ final class SimulatedWorker {
             let bytes = ids.map { hasData ? training.bytes(ofSample: $0) : samples[$0] ?? [] }
             return training.gradient(weights: weights, plan: plan, slot: slot, samples: bytes)
         }
-        if number == simulator.scenario.faultyWorker { sum[0] += 1 }
+        if host == simulator.scenario.faultyWorker { sum[0] = Float(bitPattern: sum[0].bitPattern ^ 1) }
+        sum[1] = Float(bitPattern: sum[1].bitPattern ^ flip)
+        flip = 0
         let bytes = ToyTraining.pack(sum)
-        gradient = bytes
         let digest = GradientDigest.text(of: ToyTraining.checksums(ofChunks: bytes))
+        gradients[block] = bytes
+        if gradients.count > 2 { simulator.violate(.reducerMemory, "worker \(number) holds \(gradients.count) gradients") }
         handle(.blockComputed(step: step, block: block, digest: digest, bytes: bytes.count))
     }
-}
-
-extension StepPlan {
-    /// How much longer a slot of this step takes than the cheapest.
-    fileprivate var costFactor: Int { Int(values["relativeCost"] ?? 1) }
 }

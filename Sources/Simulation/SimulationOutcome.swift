@@ -15,6 +15,8 @@ public struct SimulationOutcome: Sendable {
     public let virtualSeconds: Double
     /// Steps that were committed.
     public let committedSteps: Int
+    /// When each step was first committed, in virtual seconds since the start.
+    public let commitSeconds: [Double]
     /// Journaled steps that a restarted coordinator computed again; all came out the same, or there is a violation.
     public let replayedSteps: Int
     /// Coordinators that ran, one after the other.

@@ -29,7 +29,7 @@ extension Simulator {
         case .join:
             startWorker(after: .zero)
             return true
-        case .workerCrash, .workerRestart, .workerStop, .workerHang, .workerPause, .slowWorker:
+        case .workerCrash, .workerRestart, .workerStop, .workerHang, .workerPause, .slowWorker, .bitFlip:
             guard let worker = random.pick(workers.filter(\.isWorking)) else { return false }
             befall(worker, fault)
             return true
@@ -80,6 +80,7 @@ extension Simulator {
             if fault == .workerRestart { startWorker(after: random.seconds(0.5...10)) }
         case .workerStop: worker.stop()
         case .workerHang: worker.hang()
+        case .bitFlip: worker.flipBits(UInt32(1 + faults[.bitFlip, default: 0]))
         case .workerPause: worker.pause(random.seconds(0.1...60))
         default: worker.slow(by: random.number(2...20))
         }

@@ -34,13 +34,14 @@ public final class Simulator {
     var faults: [Fault: Int] = [:]
     var replayedSteps = 0
     private var committedSteps = 0
+    private var commitSeconds: [Double] = []
     private var peakWaiting = 0
     private var lastLine: [UInt8] = []
     private var hasEnded = false
 
     public init(_ scenario: Scenario) {
         self.scenario = scenario
-        training = ToyTraining(seed: scenario.seed, slots: scenario.slots)
+        training = ToyTraining(seed: scenario.seed, slots: scenario.slots, tellsCost: scenario.tellsCost)
         reference = UndisturbedRun(training, steps: scenario.steps)
         random = SeededGenerator(seed: scenario.seed)
     }
@@ -58,6 +59,7 @@ public final class Simulator {
         startCoordinator()
         for _ in 0..<scenario.workers { startWorker(after: random.seconds(0...3)) }
         planFaults()
+        if let first = workers.first, let seconds = scenario.flappingSeconds { flap(first, every: seconds) }
         let limit = now + .seconds(scenario.limitSeconds)
         var lastCall: Instant?
         while !isOver, let entry = queue.next() {
@@ -75,7 +77,7 @@ public final class Simulator {
         network.removeAll()
         return SimulationOutcome(
             scenario: scenario, violations: violations, exit: exit, events: events, faults: faults,
-            virtualSeconds: seconds, committedSteps: committedSteps, replayedSteps: replayedSteps, generations: Int(disk.generation),
+            virtualSeconds: seconds, committedSteps: committedSteps, commitSeconds: commitSeconds, replayedSteps: replayedSteps, generations: Int(disk.generation),
             processes: workers.count, peakPartialSums: peakWaiting)
     }
 
@@ -95,10 +97,21 @@ public final class Simulator {
         }
     }
 
-    func startWorker(after delay: Duration) {
-        let worker = SimulatedWorker(simulator: self, number: workers.count)
+    /// - Parameter host: the machine; a new one if nil.
+    @discardableResult
+    func startWorker(after delay: Duration, host: Int? = nil) -> SimulatedWorker {
+        let worker = SimulatedWorker(simulator: self, number: workers.count, host: host ?? workers.count)
         workers.append(worker)
         after(delay) { worker.start() }
+        return worker
+    }
+
+    private func flap(_ worker: SimulatedWorker, every seconds: Double) {
+        after(.seconds(seconds)) { [unowned self] in
+            guard exit == nil else { return }
+            worker.crash()
+            flap(startWorker(after: .seconds(1), host: worker.host), every: seconds)
+        }
     }
 
     func crashCoordinator() {
@@ -129,6 +142,12 @@ public final class Simulator {
 
     func workerEnded(_ worker: SimulatedWorker, _ end: FleetExit) {
         guard end.exitCode != ExitCode.done, end.exitCode != ExitCode.preempted else { return }
+        if end.exitCode == ExitCode.unavailable, mayMiscompute {
+            // Kept away: somebody starts it again, and another one in its place.
+            startWorker(after: random.seconds(1...40), host: worker.host)
+            if worker.host == worker.number { startWorker(after: random.seconds(1...40)) }
+            return
+        }
         violate(.completion, "worker \(worker.number) ends with \(end.exitCode): \(end.text)")
     }
 
@@ -152,14 +171,20 @@ public final class Simulator {
     func report(_ event: FleetEvent) {
         onFleetEvent?(event)
         switch event {
-        case .mismatch where scenario.faultyWorker == nil: violate(.reference, event.description)
+        case .mismatch where !mayMiscompute: violate(.reference, event.description)
         case .lost where isCalm: violate(.completion, "in a fleet without faults: \(event)")
         default: break
         }
     }
 
     /// True when nothing happens that could lose a worker.
-    private var isCalm: Bool { scenario.faults == 0 && scenario.poisonedSlot == nil && scenario.differingWorker == nil && exit == nil }
+    private var isCalm: Bool {
+        scenario.faults == 0 && scenario.poisonedSlot == nil && scenario.differingWorker == nil && exit == nil
+            && scenario.flappingSeconds == nil && !mayMiscompute
+    }
+
+    /// True when results of a block may differ.
+    private var mayMiscompute: Bool { scenario.faultyWorker != nil || faults[.bitFlip, default: 0] > 0 }
 
     func check(weights: ToyTraining.Vector, of step: Int, worker: Int) {
         let digest = ToyTraining.digest(weights)
@@ -196,6 +221,7 @@ public final class Simulator {
     }
 
     func committed(step: Int) {
+        if step == commitSeconds.count { commitSeconds.append(seconds) }
         committedSteps = max(committedSteps, step + 1)
         note { "step \(step) is committed" }
     }

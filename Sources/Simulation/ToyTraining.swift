@@ -17,11 +17,14 @@ final class ToyTraining {
     let slots: Int
     /// Not a multiple of a step's samples: in the last step of an epoch some slots hold fewer samples or none.
     let sampleCount: Int
+    private let tellsCost: Bool
     private var plans: [StepPlan] = []
     private var permutations: [(factor: Int, offset: Int)] = []
 
-    init(seed: UInt64, slots: Int) {
+    /// - Parameter tellsCost: the plan says how expensive a step's slots are.
+    init(seed: UInt64, slots: Int, tellsCost: Bool = true) {
         self.seed = seed
+        self.tellsCost = tellsCost
         self.slots = slots
         sampleCount = slots * 5 + 1
     }
@@ -40,11 +43,13 @@ final class ToyTraining {
     private func makePlan(_ step: Int) -> StepPlan {
         let hash = SHA256()
         for slot in 0..<slots { hash.update(samples(step: step, slot: slot).map(String.init).joined(separator: " ") + "\n") }
-        let kept = keptTokens(step)
-        return StepPlan(
-            step: step, epoch: epoch(of: step), slots: slots, values: ["kept_tokens": Double(kept), "relativeCost": kept > 128 ? 2 : 1],
-            samplesDigest: hash.finish())
+        var values = ["kept_tokens": Double(keptTokens(step))]
+        if tellsCost { values[StepPlan.relativeCostName] = cost(step) }
+        return StepPlan(step: step, epoch: epoch(of: step), slots: slots, values: values, samplesDigest: hash.finish())
     }
+
+    /// How long a slot of a step takes, compared with the most expensive: a quarter when hardly a token is kept.
+    func cost(_ step: Int) -> Double { 0.25 + 0.75 * Double(keptTokens(step)) / 256 }
 
     func keptTokens(_ step: Int) -> Int { 1 + Int(mix(seed ^ mix(UInt64(step) ^ 0x6b65_7074)) % 256) }
 

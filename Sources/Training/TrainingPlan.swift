@@ -13,6 +13,10 @@ public struct TrainingPlan: Sendable {
     public let sampleCount: Int
     private let keptTokens: KeptTokenDistribution
     private let mergeRatio: Philox
+    /// What a slot costs at each kept-token count that can be drawn, compared with the largest: operations of the tokenizer's forward pass,
+    /// source recovery included. Losses, discriminator and frozen networks cost the same at every count and are left out; so the costs differ a
+    /// little more than the times do. They decide who gets how many slots and when a worker is late, and no bit of a result.
+    private let costs: [Int: Double]
     /// Keys the audit hash of a sample.
     let audit: Philox
 
@@ -21,6 +25,10 @@ public struct TrainingPlan: Sendable {
         self.configuration = configuration
         self.sampleCount = sampleCount
         keptTokens = configuration.tokenizer.keptTokens
+        let parts = Set(ForwardPass.Part.allCases)
+        let operations = keptTokens.candidates.map { ($0, ForwardPass(configuration.tokenizer, kept: $0).flops(parts)) }
+        let most = operations.map { $0.1 }.max() ?? 1
+        costs = Dictionary(operations.map { ($0.0, $0.1 / most) }) { $1 }
         mergeRatio = Philox(seed: UInt64(configuration.seed), domain: "merge-ratio")
         audit = Philox(seed: UInt64(configuration.seed), domain: "sample-audit")
     }
@@ -77,7 +85,12 @@ public struct TrainingPlan: Sendable {
         block.slots.flatMap { samples(step: step, slot: $0) }
     }
 
-    /// What both sides must agree on.
+    /// The numbers of a step that its journal line and its metrics begin with.
+    func values(step: Int) -> [String: Double] {
+        ["kept_tokens": Double(keptTokens(step: step)), "learning_rate": learningRate(step: step)]
+    }
+
+    /// What both sides must agree on; `values` and the relative cost of a slot.
     public func stepPlan(_ step: Int) -> StepPlan {
         let hash = SHA256()
         for slot in 0..<configuration.training.slots {
@@ -85,7 +98,7 @@ public struct TrainingPlan: Sendable {
         }
         return StepPlan(
             step: step, epoch: epoch(of: step), slots: configuration.training.slots,
-            values: ["kept_tokens": Double(keptTokens(step: step)), "learning_rate": learningRate(step: step)],
+            values: values(step: step).merging([StepPlan.relativeCostName: costs[keptTokens(step: step)] ?? 1]) { $1 },
             samplesDigest: hash.finish())
     }
 }

@@ -106,10 +106,13 @@ import Testing
         #expect(fed.say(.plan(Toy.plan(step: 4, slots: 2))) == [.checkPlan(Toy.plan(step: 4, slots: 2))])
         #expect(fed.feed(weights(4)).contains(.send(.weightsReceived(step: 4))))
         #expect(fed.say(.lease(step: 4, block: slot)).contains(.prepare(step: 4, block: slot)))
-        #expect(fed.feed(.prepared(step: 4, block: slot)) == [.compute(step: 4, block: slot)])
+        #expect(
+            fed.feed(.prepared(step: 4, block: slot)) == [
+                .compute(step: 4, block: slot), .send(.heartbeat(phase: .computing, step: 4, slotsDone: 0)),
+            ])
         #expect(fed.feed(.progress(step: 4, block: slot, slotsDone: 1)) == [])
         #expect(fed.say(.plan(Toy.plan(step: 5, slots: 2))).contains(.cancel))
-        #expect(fed.feed(.blockComputed(step: 4, block: slot, digest: "d", bytes: 8)) == [.releaseGradient])
+        #expect(fed.feed(.blockComputed(step: 4, block: slot, digest: "d", bytes: 8)) == [.releaseGradient(slot)])
         // Work goes on with the new step.
         _ = fed.feed(weights(5))
         _ = fed.say(.lease(step: 5, block: slot))
@@ -117,7 +120,44 @@ import Testing
         let done = fed.feed(.blockComputed(step: 5, block: slot, digest: "e", bytes: 8))
         #expect(done.contains(.send(.blockDone(step: 5, block: slot, digest: "e", bytes: 8))))
         #expect(done.contains { if case .sendGradient(let header) = $0 { header.step == 5 && header.index == 1 } else { false } })
-        #expect(done.last == .releaseGradient)
+        #expect(done.last == .releaseGradient(slot))
+    }
+
+    /// While a gradient waits for credit the next block is computed; its gradient follows, and a lease that arrives twice begins nothing.
+    @Test func theNextBlockIsComputedDuringTheUpload() {
+        var fed = Fed()
+        _ = fed.feed(.tick)
+        _ = fed.say(.welcome(Self.welcome()))
+        _ = fed.feed(.modelReady)
+        let session = SessionID.derived(from: Self.hello.process, attempt: 0)
+        _ = fed.say(.plan(Toy.plan(step: 0, slots: 4)))
+        _ = fed.feed(
+            .bulk(
+                BulkHeader(
+                    kind: .weights, runID: Self.welcome().runID, generation: 3, session: session, step: 0, chunkCount: 1, payloadBytes: 8,
+                    totalBytes: 8)))
+        func sent(_ actions: [WorkerState.Action]) -> [Int] {
+            actions.compactMap { if case .sendGradient(let header) = $0 { header.index } else { nil } }
+        }
+        var uploads: [[Int]] = []
+        for index in 0..<3 {
+            let slot = SlotBlock(level: 0, index: index)
+            #expect(fed.say(.lease(step: 0, block: slot)).contains(.prepare(step: 0, block: slot)))
+            _ = fed.feed(.prepared(step: 0, block: slot))
+            let done = fed.feed(.blockComputed(step: 0, block: slot, digest: "\(index)", bytes: 8))
+            #expect(done.contains(.send(.blockDone(step: 0, block: slot, digest: "\(index)", bytes: 8))))
+            uploads.append(sent(done))
+        }
+        // Credit for one gradient: the second is on its way, the third waits, and a fourth block is too much.
+        #expect(uploads == [[0], [], []])
+        #expect(!fed.say(.lease(step: 0, block: SlotBlock(level: 0, index: 3))).contains(.prepare(step: 0, block: SlotBlock(level: 0, index: 3))))
+        #expect(sent(fed.say(.coordinatorCredit(bytes: 8))) == [1])
+        // Revoked before it left.
+        #expect(fed.say(.revoke(step: 0, block: SlotBlock(level: 0, index: 2))).contains(.releaseGradient(SlotBlock(level: 0, index: 2))))
+        #expect(sent(fed.say(.coordinatorCredit(bytes: 8))) == [])
+        let last = SlotBlock(level: 0, index: 3)
+        #expect(fed.say(.lease(step: 0, block: last)).contains(.prepare(step: 0, block: last)))
+        #expect(!fed.say(.lease(step: 0, block: last)).contains(.prepare(step: 0, block: last)))
     }
 
     @Test func anotherPlanIsAConfigurationError() {

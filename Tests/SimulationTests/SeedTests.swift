@@ -20,7 +20,7 @@ import Testing
         for seed in group * 100 + 1...group * 100 + 100 { totals.add(holds(Scenario(drawnFrom: seed))) }
         #expect(totals.seeds == 100 && totals.violations.isEmpty)
         // Every kind of fault came to pass, and journaled steps were computed again.
-        for kind in Fault.allCases { #expect(totals.faults[kind, default: 0] > 0, "\(kind) in group \(group)") }
+        for kind in Fault.scheduled + [.duplicate, .bitFlip] { #expect(totals.faults[kind, default: 0] > 0, "\(kind) in group \(group)") }
         #expect(totals.replayedSteps > 0 && totals.generations > totals.seeds)
     }
 

@@ -43,21 +43,6 @@ import Testing
         #expect(outcome.committedSteps == 6 && outcome.replayedSteps == 0 && outcome.generations == 1 && outcome.faults.isEmpty)
     }
 
-    /// A slot that kills every worker stops the run with exit 65 instead of burning the fleet.
-    @Test func aPoisonedSlotStopsTheRun() {
-        var scenario = Scenario(seed: 5)
-        (scenario.faults, scenario.workers, scenario.poisonLosses, scenario.poisonedSlot) = (0, 5, 2, 9)
-        let simulator = Simulator(scenario)
-        simulator.stopsAtViolation = false
-        var poison: [SlotBlock] = []
-        simulator.onFleetEvent = { if case .poisonBlock(_, let block, _) = $0 { poison.append(block) } }
-        let outcome = simulator.run()
-        #expect(outcome.exit?.exitCode == 65)
-        #expect(outcome.exit?.text.contains("2 workers vanished while computing") == true)
-        #expect(outcome.violations.first?.invariant == .completion)
-        #expect(poison.count == 1 && poison.first?.slots.contains(9) == true)
-    }
-
     /// A worker with another configuration would derive other plans: it ends the run before it computes anything.
     @Test func anotherPlanEndsTheRun() {
         var scenario = Scenario(seed: 8)
@@ -69,15 +54,6 @@ import Testing
         #expect(outcome.exit?.text.contains("kept_tokens") == true)
         let wrong = outcome.violations.filter { $0.invariant != .completion }
         #expect(wrong.isEmpty)
-    }
-
-    /// One wrong number in one slot shows in the step's digest.
-    @Test func aWrongGradientIsSeen() {
-        var scenario = Scenario(seed: 2)
-        (scenario.faults, scenario.faultyWorker) = (0, 0)
-        let outcome = Simulator(scenario).run()
-        #expect(outcome.violations.first?.invariant == .reference)
-        #expect(outcome.violations.first?.text.contains("gradient digest") == true)
     }
 
     /// A machine that computes wrongly is found when another one repeats its work.
@@ -93,7 +69,7 @@ import Testing
             var (culprits, mismatches): (Set<SessionID>, [(SessionID, SessionID)]) = ([], [])
             simulator.onFleetEvent = { event in
                 switch event {
-                case .joined(let session, "host0:0", _): culprits.insert(session)
+                case .joined(let session, let name, _) where name.hasPrefix("host0:"): culprits.insert(session)
                 case .mismatch(_, _, let first, _, let second, _): mismatches.append((first, second))
                 default: break
                 }

@@ -149,6 +149,11 @@ final class ToyCoordinator: CoordinatorDelegate, @unchecked Sendable {
         root = tree.insert(gradient, at: block, combine: Toy.add)
     }
 
+    func restartStep(_ step: Int) throws {
+        root = nil
+        tree.removeAll()
+    }
+
     func finishStep(_ step: Int, blocks: [LeaseTable.Finished]) throws -> StepPlan? {
         guard let root, step == self.step, blocks.flatMap({ Array($0.block.slots) }) == Array(0..<Toy.slots) else {
             throw ToyError(exitCode: ExitCode.software, description: "step \(step) is not complete")

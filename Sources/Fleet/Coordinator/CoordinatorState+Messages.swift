@@ -17,10 +17,14 @@ extension CoordinatorState {
         case .ready:
             guard mayBeReady(position) else { return drop("'ready' before its canary", from: session) }
             members[position].isReady = true
-        case .heartbeat(_, let step, let slotsDone):
-            guard step == plan.step, members[position].lease != nil, slotsDone > members[position].slotsDone else { break }
-            members[position].slotsDone = slotsDone
-            members[position].lastProgress = now
+        case .heartbeat(let phase, let step, let slotsDone):
+            guard step == plan.step, var lease = members[position].lease, lease.digest == nil else { break }
+            if phase == .computing || phase == .fetching { lease.isConfirmed = true }
+            if phase == .computing, slotsDone > lease.slotsDone, slotsDone <= lease.block.count {
+                (lease.slotsDone, lease.lastSlot) = (slotsDone, now)
+                members[position].lastProgress = now
+            }
+            members[position].lease = lease
         case .credit(let bytes):
             guard bytes > 0, bytes <= configuration.creditBytes else {
                 return drop("a credit of \(bytes) bytes", from: session)
@@ -99,21 +103,28 @@ extension CoordinatorState {
         guard phase == .running, header.step == plan.step else {
             return drop("gradient of step \(header.step), but step \(plan.step) is in progress", from: session)
         }
-        guard let block = header.block, members[position].lease?.block == block else {
+        // Of a block that is only compared the digest is enough.
+        if let block = header.block, members[position].checked == block || members[position][block]?.isCheck == true { return }
+        guard let block = header.block, var assignment = members[position][block] else {
             return drop("gradient of level \(header.level), index \(header.index), which is not leased to the worker", from: session)
         }
         let layout = ChunkLayout(totalBytes: configuration.gradientBytes, chunkBytes: configuration.chunkBytes)
         if let problem = layout.problem(with: header) {
             return drop("gradient of \(block) with \(problem)", from: session)
         }
-        var incoming = members[position].incoming ?? ChunkSet(layout)
+        // Over one connection gradients come one after the other; so one buffer for each session is enough.
+        if let upload = members[position].upload, upload.block != block {
+            return drop("gradient of \(block) before all of \(upload.block)", from: session)
+        }
+        var incoming = assignment.incoming ?? ChunkSet(layout)
         guard incoming.insert(header.chunk, checksum: header.payloadChecksum) else {
             return drop("chunk \(header.chunk) of \(block) once more", from: session)
         }
-        members[position].incoming = incoming
+        assignment.incoming = incoming
+        members[position][block] = assignment
         members[position].lastProgress = now
         actions.append(.storeChunk(header, from: session))
-        merge(ifCompleteAt: position, now: now)
+        merge(block, ifCompleteAt: position, now: now)
     }
 
     private mutating func finish(
@@ -126,27 +137,17 @@ extension CoordinatorState {
         guard bytes == configuration.gradientBytes else {
             return drop("\(block) with \(bytes) bytes of gradient instead of \(configuration.gradientBytes)", from: session)
         }
-        if members[position].lease?.block == block {
-            guard members[position].digest == nil else { return drop("\(block) done once more", from: session) }
-            members[position].digest = digest
-            members[position].lastProgress = now
-            for other in members where other.id != session && other.lease?.block == block {
-                compare(block, first: other.id, other.digest, second: session, digest)
+        if let assignment = members[position][block] {
+            guard assignment.digest == nil else { return drop("\(block) done once more", from: session) }
+            noteComputed(assignment, digest: digest, member: position, now: now)
+        } else if table.finished.contains(where: { $0.block == block }) {
+            guard !votes.of(block).contains(where: { $0.session == session }) else {
+                return drop("\(block) done once more", from: session)
             }
-            merge(ifCompleteAt: position, now: now)
-        } else if let first = table.finished.first(where: { $0.block == block }) {
-            guard first.session != session else { return drop("\(block) done once more", from: session) }
-            compare(block, first: first.session, first.digest, second: session, digest)
+            vote(digest, on: block, member: position)
             drop("\(block), finished by another worker before", from: session)
         } else {
             drop("\(block), which is not leased to the worker", from: session)
         }
-    }
-
-    private mutating func compare(_ block: SlotBlock, first: SessionID, _ firstDigest: String?, second: SessionID, _ digest: String) {
-        guard let firstDigest, firstDigest != digest else { return }
-        report(
-            .mismatch(
-                step: plan.step, block: block, first: first, firstDigest: firstDigest, second: second, secondDigest: digest))
     }
 }

@@ -10,14 +10,22 @@ extension CoordinatorState {
         if let old = members.first(where: { $0.hello.process == hello.process }) {
             remove(old.id, reason: "the worker connected anew", crashed: false)
         }
+        if let left = memory.quarantineLeft(host: hello.hostName, process: hello.process, now: now) {
+            return refuse(
+                session, """
+                    \(hello.hostName) computed wrongly and is kept away: worker \(hello.name) may come in \(left.roundedUp.text); \
+                    test its memory and processor
+                    """, exitCode: ExitCode.unavailable)
+        }
         if members.count >= configuration.maximumSessions {
             return refuse(
                 session, "the coordinator has \(members.count) workers already; raise its limit or start fewer",
                 exitCode: ExitCode.unavailable)
         }
-        table.forgetLoss(process: hello.process)
-        members.append(
-            Member(id: session, hello: hello, lastHeard: now, lastProgress: now, credit: configuration.creditBytes))
+        poison.forget(hello.process)
+        memory.noteSeen(hello.process, now: now)
+        members.append(Member(id: session, hello: hello, credit: configuration.creditBytes, now: now))
+        noteFlapping(host: hello.hostName, now: now)
         report(.joined(session, name: hello.name, threads: hello.threads))
         actions.append(.send(.welcome(configuration.welcome), to: session))
     }
@@ -58,27 +66,53 @@ extension CoordinatorState {
 
     mutating func remove(_ session: SessionID, reason: String, crashed: Bool) {
         guard let position = position(of: session) else { return }
-        let member = members[position]
-        report(.lost(session, name: member.hello.name, reason: reason, block: member.lease?.block))
-        discard(position)
-        guard crashed, let block = member.lease?.block, phase == .running else { return }
-        let losses = table.noteLoss(of: block, process: member.hello.process)
-        guard losses >= configuration.poisonLosses else { return }
-        report(.poisonBlock(step: plan.step, block: block, workers: losses))
+        let (member, now) = (members[position], lastHandled)
+        report(.lost(session, name: member.hello.name, reason: reason, block: member.assignments.first { !$0.isCheck }?.block))
+        discard(position, crashed: crashed)
+        guard crashed else { return }
+        memory.noteLoss(host: member.hello.hostName, now: now)
+        noteFlapping(host: member.hello.hostName, now: now)
+        guard phase == .running else { return }
+        vanished.insert(member.hello.process)
+        let lease = member.lease.flatMap { $0.digest == nil ? $0 : nil }
+        let killed = poison.note(
+            lease?.block, of: member.hello.process, since: lease?.since ?? now, isConfirmed: lease?.isConfirmed ?? false, now: now,
+            limit: configuration.poisonLosses)
+        guard let killed, let block = lease?.block else { return }
+        report(.poisonBlock(step: plan.step, block: block, workers: killed))
         end(
             FleetExit(
                 exitCode: ExitCode.badData,
                 text: """
-                    \(losses) workers vanished while computing \(block) of step \(plan.step); look at their logs for a sample that crashes \
-                    the decoder or for a lack of memory
+                    \(killed) workers vanished one after the other while computing \(block) of step \(plan.step) alone; look at their logs for \
+                    a sample that crashes the decoder or for a lack of memory
                     """))
     }
 
-    private mutating func discard(_ position: Int) {
+    /// The pieces that a block falls into when its worker has vanished. They find the slot that is to blame in few more losses; more of them
+    /// would cost too many gradients on the wire when no slot is.
+    private static let piecesAfterLoss = 16
+
+    mutating func discard(_ position: Int, crashed: Bool = false) {
         let member = members.remove(at: position)
-        table.release(member.id)
-        if member.incoming != nil { actions.append(.discardBlock(from: member.id)) }
+        for assignment in member.assignments where !assignment.isCheck {
+            let isSuspect = crashed && assignment.digest == nil
+            table.release(assignment.block, of: member.id, pieces: isSuspect ? CoordinatorState.piecesAfterLoss : 1)
+            if assignment.incoming != nil { actions.append(.discardBlock(from: member.id)) }
+        }
         actions.append(.closeSession(member.id))
+    }
+
+    /// Looks whether a machine loses its workers over and over; such a machine gets work only as a backup of others.
+    mutating func noteFlapping(host: String, now: Instant) {
+        let workers = members.count { $0.hello.hostName == host }
+        let isFlapping = memory.isFlapping(host: host, workers: workers, now: now, timing: configuration.timing)
+        var isNew = false
+        for position in members.indices where members[position].hello.hostName == host && members[position].isFlapping != isFlapping {
+            members[position].isFlapping = isFlapping
+            isNew = isFlapping
+        }
+        if isNew { report(.flapping(host: host)) }
     }
 
     // MARK: Time
@@ -101,12 +135,15 @@ extension CoordinatorState {
         for member in members where member.lastHeard.duration(to: now) + timing.tick > timing.liveness {
             lose(member.id, reason: "silent for \(timing.liveness.text)")
         }
+        let slowest = members.compactMap { memory[$0.hello.process]?.secondsPerBlock(slots: 1) }.max()
         for member in members {
-            guard let lease = member.lease, let limit = progressLimit(of: member, for: lease.block) else { continue }
-            guard member.lastProgress.duration(to: now) > limit else { continue }
+            guard let limit = progressLimit(of: member, slowest: slowest), member.lastProgress.duration(to: now) > limit else { continue }
             actions.append(.send(.helloAgain, to: member.id))
+            // Its pace was another one than known; the next block shall not be measured by that.
+            memory.setSpeed(member.hello.process, secondsPerSlot: nil)
             lose(member.id, reason: "no progress for \(limit.text)")
         }
+        for member in members where member.isFlapping { noteFlapping(host: member.hello.hostName, now: now) }
         if lastHeartbeat.duration(to: now) >= timing.heartbeat {
             lastHeartbeat = now
             let step = phase == .running || phase == .finishing ? plan.step : nil
@@ -115,17 +152,20 @@ extension CoordinatorState {
                     .send(.coordinatorHeartbeat(generation: configuration.generation, step: step), to: member.id))
             }
         }
-        duplicateOverdue(now: now)
+        measure(now: now)
+        backUp(now: now)
+        backUpChecks(now: now)
         checkGathering(now: now)
     }
 
-    /// After how long without progress a worker is given up: three times its predicted block time. A worker that has finished no
-    /// block yet is measured by the slowest of the others, with more patience; nil when nobody has finished one.
-    private func progressLimit(of member: Member, for block: SlotBlock) -> Duration? {
-        let floor = configuration.timing.progress
-        if let own = member.predictedTime(for: block, relativeCost: plan.relativeCost) { return max(floor, own * 3) }
-        let others = members.compactMap { $0.predictedTime(for: block, relativeCost: plan.relativeCost) }
-        return others.max().map { max(floor, $0 * 10) }
+    /// After how long without progress a worker is given up: three times what its block and its transfer should take. A worker that has finished
+    /// no block yet is measured by the slowest of the others, with more patience; nobody may take longer than `stall` for nothing.
+    private func progressLimit(of member: Member, slowest: Double?) -> Duration? {
+        guard let assignment = member.lease ?? member.upload else { return nil }
+        let timing = configuration.timing
+        let slots = Double(assignment.block.count) * plan.relativeCost
+        if let own = memory[member.hello.process]?.secondsPerBlock(slots: slots) { return max(timing.progress, .seconds(own * 3)) }
+        return max(timing.progress, slowest.map { .seconds(min($0 * max(1, slots), 1e9) * 10) } ?? timing.stall)
     }
 
     private mutating func checkGathering(now: Instant) {

@@ -40,6 +40,8 @@ public struct CoordinatorState: Sendable {
         case mergeBlock(step: Int, block: SlotBlock, from: SessionID)
         /// The session's gradient buffer is not needed.
         case discardBlock(from: SessionID)
+        /// Forget what was merged of the step, and all gradient buffers: the step begins anew with the same weights.
+        case restartStep(step: Int)
         /// All slots are merged: update the weights, make the step durable, then say `stepCommitted`. Blocks by first slot.
         case finishStep(step: Int, blocks: [LeaseTable.Finished])
         /// Free everything held for the session.
@@ -56,32 +58,6 @@ public struct CoordinatorState: Sendable {
         case ended
     }
 
-    struct Member {
-        let id: SessionID
-        let hello: Hello
-        /// It has computed the run's canary.
-        var hasCanary = false
-        var isReady = false
-        var isAttached = false
-        var lastHeard: Instant
-        var lastProgress: Instant
-        var slotsDone = 0
-        /// The step that the worker was told the plan of.
-        var planned: Int?
-        /// The next chunk of the weights of the current step.
-        var nextChunk = 0
-        var hasWeights = false
-        /// Payload bytes that may still be sent.
-        var credit: Int
-        /// Of gradients.
-        var owed = OwedCredit()
-        var lease: (block: SlotBlock, since: Instant)?
-        var incoming: ChunkSet?
-        var digest: String?
-        /// Mean seconds for a slot of relative cost 1.
-        var secondsPerSlot: Double?
-    }
-
     public let configuration: CoordinatorConfiguration
     /// The step in progress.
     public internal(set) var plan: StepPlan
@@ -89,6 +65,20 @@ public struct CoordinatorState: Sendable {
     /// Sessions in the order in which they joined.
     var members: [Member] = []
     var table: LeaseTable
+    /// The results announced in this step.
+    var votes = Votes()
+    /// Finished blocks of a step that is computed twice which have one result so far, large ones first.
+    var unchecked: [SlotBlock] = []
+    /// Processes with a part in what is merged of this step.
+    var contributors: Set<SessionID> = []
+    /// Processes that vanished in this step, whether they came back or not.
+    var vanished: Set<SessionID> = []
+    var poison = PoisonWatch()
+    var memory = FleetMemory()
+    /// Of the workers measured so far, the median: seconds for a slot of relative cost 1, and for the transfer of a gradient.
+    var typical: (secondsPerSlot: Double?, transferSeconds: Double) = (nil, 0)
+    /// Since when nobody is there who could decide which of two results is right.
+    var undecidedSince: Instant?
     var actions: [Action] = []
     var lastHandled: Instant
     var lastTick: Instant
@@ -208,6 +198,12 @@ public struct CoordinatorState: Sendable {
         if let stopping { return end(stopping.exit) }
         plan = next
         table = LeaseTable(slots: next.slots)
+        votes = Votes()
+        unchecked = []
+        contributors = []
+        vanished = []
+        poison = PoisonWatch()
+        undecidedSince = nil
         for position in members.indices { members[position].forgetStep() }
         phase = .running
     }
@@ -218,25 +214,4 @@ public struct CoordinatorState: Sendable {
 
     mutating func report(_ event: FleetEvent) { actions.append(.report(event)) }
     mutating func drop(_ reason: String, from session: SessionID?) { report(.dropped(session, reason: reason)) }
-}
-
-extension CoordinatorState.Member {
-    /// How long the worker should take for a block; nil when it has finished none yet.
-    func predictedTime(for block: SlotBlock, relativeCost: Double) -> Duration? {
-        secondsPerSlot.map { .seconds($0 * Double(block.count) * relativeCost) }
-    }
-
-    mutating func forgetStep() {
-        planned = nil
-        nextChunk = 0
-        hasWeights = false
-        forgetLease()
-    }
-
-    mutating func forgetLease() {
-        lease = nil
-        incoming = nil
-        digest = nil
-        slotsDone = 0
-    }
 }

@@ -10,11 +10,23 @@ public enum FleetEvent: Sendable, Equatable, CustomStringConvertible {
     case leased(SessionID, step: Int, block: SlotBlock)
     /// The block of `slow` was given to `session` as well.
     case duplicated(step: Int, block: SlotBlock, slow: SessionID, session: SessionID)
+    /// A block was taken from a slow worker, to be shared out among those that will be done with it earlier.
+    case reclaimed(step: Int, block: SlotBlock, slow: SessionID)
+    /// A session computes a finished block once more, so that the results can be compared.
+    case checked(SessionID, step: Int, block: SlotBlock)
     /// A block's gradient is complete; `seconds` passed since it was leased.
     case blockFinished(SessionID, step: Int, block: SlotBlock, seconds: Double)
     /// Two workers computed the same block and got different results: one of the machines is faulty.
     case mismatch(step: Int, block: SlotBlock, first: SessionID, firstDigest: String, second: SessionID, secondDigest: String)
-    /// Different workers vanished while computing the same slots; the run stops.
+    /// A machine computed wrongly and is kept away for a while. `firstStep`: the first step that uses work of the process; nil for none.
+    case quarantined(Quarantine)
+    /// What was merged of the step is forgotten, because a machine that computes wrongly has a part in it.
+    case stepRestarted(step: Int)
+    /// The results of a block differ, and no worker is there that could tell which is right.
+    case undecided(step: Int, block: SlotBlock)
+    /// A machine loses its workers over and over, and gets work only as a backup of others.
+    case flapping(host: String)
+    /// Worker processes vanished one after the other over the same slot; the run stops.
     case poisonBlock(step: Int, block: SlotBlock, workers: Int)
     /// Something received was not used.
     case dropped(SessionID?, reason: String)
@@ -30,14 +42,46 @@ public enum FleetEvent: Sendable, Equatable, CustomStringConvertible {
         case .leased(let session, let step, let block): "step \(step): \(block) to \(session.short)"
         case .duplicated(let step, let block, let slow, let session):
             "step \(step): \(block) is late at \(slow.short), now also at \(session.short)"
+        case .reclaimed(let step, let block, let slow):
+            "step \(step): \(block) is late at \(slow.short) and is shared out"
+        case .checked(let session, let step, let block): "step \(step): \(block) once more to \(session.short)"
         case .blockFinished(let session, let step, let block, let seconds):
             "step \(step): \(block) from \(session.short) after \(seconds) s"
         case .mismatch(let step, let block, let first, let firstDigest, let second, let secondDigest):
             "step \(step): \(block) has digest \(firstDigest) from \(first.short) but \(secondDigest) from \(second.short);"
                 + " one of the two machines computes wrongly: test its memory"
+        case .quarantined(let quarantine): quarantine.description
+        case .stepRestarted(let step): "step \(step) begins anew, without the work of the machine that computes wrongly"
+        case .undecided(let step, let block):
+            "step \(step): nobody can tell which result of \(block) is right; start another worker"
+        case .flapping(let host): "\(host) loses its workers over and over; it gets work only as a backup of others for a while"
         case .poisonBlock(let step, let block, let workers):
             "step \(step): \(workers) workers vanished while computing \(block)"
         case .dropped(let session, let reason): "dropped from \(session?.short ?? "an unknown peer"): \(reason)"
         }
+    }
+}
+
+/// A machine whose results differ from those of others, or from its own.
+public struct Quarantine: Sendable, Equatable, CustomStringConvertible {
+    public let session: SessionID
+    /// `host:process` of the worker.
+    public let name: String
+    public let step: Int
+    public let block: SlotBlock
+    /// What the worker announced, and what is right; nil when nobody knows.
+    public let digest: String
+    public let rightDigest: String?
+    /// The first step that uses work of the process; nil for none.
+    public let firstStep: Int?
+    public let duration: Duration
+
+    public var description: String {
+        let compared = rightDigest.map { "\($0) at others" } ?? "something else the next time"
+        let used = firstStep.map { ", its work is in steps from \($0) on" } ?? ", none of its work was used"
+        return """
+            \(session.short) \(name) computes wrongly: \(block) of step \(step) has digest \(digest) there and \(compared)\(used); \
+            test its memory and processor. Its machine is kept away for \(duration.text)
+            """
     }
 }

@@ -1,14 +1,12 @@
-/// Who computes which slots of one step: guided self-scheduling over aligned blocks, with duplicates of overdue ones.
+/// Who computes which slots of one step. The table keeps the books; who is to get how much is decided in CoordinatorState+Schedule.swift.
 ///
-/// Invariant: every slot is in exactly one free, leased or finished block.
+/// Invariant: every slot is in exactly one free, leased or finished block. A leased block may have several holders, a session several blocks.
 public struct LeaseTable: Sendable {
-    /// A block in the hands of one session; a duplicated block has several leases.
+    /// A block in the hands of one session.
     public struct Lease: Sendable, Equatable {
         public let session: SessionID
         public let block: SlotBlock
         public let since: Instant
-        /// True when another session was given the same block later.
-        public fileprivate(set) var isDuplicated = false
     }
 
     /// A block whose result counts.
@@ -35,7 +33,8 @@ public struct LeaseTable: Sendable {
     public private(set) var leases: [Lease] = []
     /// Finished blocks in the order in which they finished.
     public private(set) var finished: [Finished] = []
-    private var losses: [(process: SessionID, block: SlotBlock)] = []
+    /// Blocks that were taken from a slow worker.
+    private var reclaimed: [SlotBlock] = []
     private var finishedSlots = 0
 
     /// All slots free. `slots` is a power of two.
@@ -51,45 +50,29 @@ public struct LeaseTable: Sendable {
     /// Slots that nobody has been given.
     public var freeSlots: Int { free.reduce(0) { $0 + $1.count } }
 
-    /// Gives the free block with the lowest slots to a session: the largest power of two of slots that is at most
-    /// max(1, free slots / (2 · active workers)). Nil when nothing is free.
-    public mutating func grant(to session: SessionID, activeWorkers: Int, now: Instant) -> SlotBlock? {
+    /// Gives a session a free block of `size` slots, rounded down to a power of two: cut from the smallest free block that is large enough, so
+    /// that large ones stay whole; if none is, the largest. Among equals the one with the lowest slots. Nil when nothing is free.
+    public mutating func grant(to session: SessionID, size: Int, now: Instant) -> SlotBlock? {
         guard !free.isEmpty else { return nil }
-        let share = max(1, freeSlots / (2 * max(1, activeWorkers)))
-        let level = Int.bitWidth - 1 - share.leadingZeroBitCount
-        var block = free.removeFirst()
+        let level = Int.bitWidth - 1 - max(1, size).leadingZeroBitCount
+        func isBetter(_ new: SlotBlock, _ old: SlotBlock) -> Bool {
+            old.level < level ? new.level > old.level : new.level >= level && new.level < old.level
+        }
+        var place = 0
+        for (position, block) in free.enumerated() where isBetter(block, free[place]) { place = position }
+        var block = free.remove(at: place)
         while block.level > level, let halves = block.children {
-            free.insert(halves.right, at: 0)
+            free.insert(halves.right, at: place)
             block = halves.left
         }
         leases.append(Lease(session: session, block: block, since: now))
         return block
     }
 
-    /// Gives a session a copy of the block that is predicted to finish last, if that one is overdue. A block with a duplicate
-    /// gets another one only when the duplicate is overdue as well: so two workers that hang do not stop a step.
-    /// - Parameters:
-    ///   - floor: no block is overdue before.
-    ///   - overdue: a holder without prediction is overdue after this, one with a prediction after 1.5 times that.
-    ///   - predicted: how long a session should take for a block; nil when nothing is known yet.
-    /// - Returns: the lease that was duplicated.
-    public mutating func duplicate(
-        for session: SessionID, now: Instant, floor: Duration, overdue: Duration, predicted: (SessionID, SlotBlock) -> Duration?
-    ) -> Lease? {
-        guard free.isEmpty else { return nil }
-        var latest: (position: Int, end: Instant)?
-        for (position, lease) in leases.enumerated() where !lease.isDuplicated && lease.session != session {
-            let prediction = predicted(lease.session, lease.block)
-            let end = lease.since + (prediction ?? overdue)
-            let deadline = lease.since + max(floor, prediction.map { $0 * 1.5 } ?? overdue)
-            guard now > deadline else { continue }
-            if latest.map({ $0.end < end }) ?? true { latest = (position, end) }
-        }
-        guard let latest else { return nil }
-        leases[latest.position].isDuplicated = true
-        let lease = leases[latest.position]
-        leases.append(Lease(session: session, block: lease.block, since: now))
-        return lease
+    /// Gives a session a block that others hold already: whoever finishes it first has done it.
+    public mutating func duplicate(_ block: SlotBlock, for session: SessionID, now: Instant) {
+        precondition(leases.contains { $0.block == block && $0.session != session }, "\(block) is held by no other session")
+        leases.append(Lease(session: session, block: block, since: now))
     }
 
     /// Notes a result.
@@ -105,31 +88,31 @@ public struct LeaseTable: Sendable {
         return .first(others: others)
     }
 
-    /// Takes a session's lease away; the block becomes free unless a duplicate is still at work.
-    /// - Returns: the block that the session had.
+    /// Takes a block away from a session; it becomes free unless another session holds it as well.
+    /// - Parameter pieces: into how many equal pieces it falls, at most: a block that may have killed its worker goes out in small parts.
+    /// - Returns: false when the session does not hold the block.
     @discardableResult
-    public mutating func release(_ session: SessionID) -> SlotBlock? {
-        guard let position = leases.firstIndex(where: { $0.session == session }) else { return nil }
-        let block = leases.remove(at: position).block
-        if let duplicate = leases.lastIndex(where: { $0.block == block }) {
-            leases[duplicate].isDuplicated = false
-        } else {
-            let place = free.firstIndex { $0.slots.lowerBound > block.slots.lowerBound } ?? free.count
-            free.insert(block, at: place)
-        }
-        return block
+    public mutating func release(_ block: SlotBlock, of session: SessionID, pieces: Int = 1) -> Bool {
+        guard let position = leases.firstIndex(where: { $0.session == session && $0.block == block }) else { return false }
+        leases.remove(at: position)
+        guard !leases.contains(where: { $0.block == block }) else { return true }
+        let place = free.firstIndex { $0.slots.lowerBound > block.slots.lowerBound } ?? free.count
+        let level = max(0, block.level - (Int.bitWidth - 1 - max(1, pieces).leadingZeroBitCount))
+        let first = block.index << (block.level - level)
+        free.insert(contentsOf: (0..<1 << (block.level - level)).map { SlotBlock(level: level, index: first + $0) }, at: place)
+        return true
     }
 
-    /// Notes that a worker process vanished while it computed a block.
-    /// - Returns: how many different processes have vanished over the slots of this block in this step.
-    public mutating func noteLoss(of block: SlotBlock, process: SessionID) -> Int {
-        losses.removeAll { $0.process == process }
-        losses.append((process, block))
-        return losses.count { $0.block.overlaps(block) }
+    /// Takes a block away from its slow holder, so that it can be shared out. Once a step for every slot: prediction may be wrong, and the slots
+    /// must not wander from one worker to the next for ever.
+    public mutating func reclaim(_ block: SlotBlock, from session: SessionID) {
+        precondition(canReclaim(block), "\(block) cannot be shared out")
+        reclaimed.append(block)
+        release(block, of: session)
     }
 
-    /// A process that seemed to have vanished is back: it was the connection that broke, not the worker.
-    public mutating func forgetLoss(process: SessionID) {
-        losses.removeAll { $0.process == process }
+    /// True for a block of several slots with one holder, of which no slot was taken from a slow worker before.
+    public func canReclaim(_ block: SlotBlock) -> Bool {
+        block.level > 0 && leases.count { $0.block == block } == 1 && !reclaimed.contains { $0.overlaps(block) }
     }
 }

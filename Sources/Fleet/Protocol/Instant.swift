@@ -27,6 +27,9 @@ extension Duration {
     /// This duration in seconds.
     package var inSeconds: Double { Double(nanoseconds) / 1e9 }
 
+    /// This duration in seconds, rounded up to a whole number.
+    package var roundedUp: Duration { .seconds(inSeconds.rounded(.up)) }
+
     /// Seconds for a reader: `10 s`, `0.25 s`.
     package var text: String {
         let seconds = inSeconds
@@ -44,6 +47,15 @@ public struct FleetTiming: Sendable, Equatable {
     public var progress: Duration = .seconds(10)
     /// A worker with no predicted block time yet counts as overdue after this.
     public var overdue: Duration = .seconds(10)
+    /// A worker without progress (a slot, a chunk, a request for samples) for longer is lost even while nobody's pace is known: a computation
+    /// that hangs, and not a slow slot.
+    public var stall: Duration = .seconds(3600)
+    /// A machine that lost so many workers within the window, and more than it has, gets work only as a backup of others.
+    public var flappingLosses = 3
+    public var flappingWindow: Duration = .seconds(600)
+    /// How long a machine that computed wrongly is kept away; doubled each time, up to `quarantineLast`.
+    public var quarantineFirst: Duration = .seconds(60)
+    public var quarantineLast: Duration = .seconds(1800)
     /// The coordinator gives up (exit 69) after so long without enough workers.
     public var gatherTimeout: Duration = .seconds(600)
     /// A worker gives up (exit 69) after so long without a coordinator.

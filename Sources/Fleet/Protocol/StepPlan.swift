@@ -20,9 +20,12 @@ public struct StepPlan: Codable, Equatable, Sendable {
         self.samplesDigest = samplesDigest
     }
 
+    /// The name under which `values` says how expensive a slot of this step is.
+    public static let relativeCostName = "relativeCost"
+
     /// How expensive a slot of this step is, compared with other steps.
     package var relativeCost: Double {
-        guard let cost = values["relativeCost"], cost > 0, cost.isFinite else { return 1 }
+        guard let cost = values[StepPlan.relativeCostName], cost > 0, cost.isFinite else { return 1 }
         return cost
     }
 

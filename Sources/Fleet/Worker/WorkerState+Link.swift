@@ -23,6 +23,7 @@ extension WorkerState {
         welcome = nil
         plan = nil
         weights = nil
+        newestLease = nil
         actions.append(.close(dropUnsent: true))
         link = .waiting(until: now + backoff)
     }
@@ -125,10 +126,10 @@ extension WorkerState {
     public var phase: WorkerPhase {
         guard link != .building else { return .building }
         switch work?.stage {
-        case nil: return .waiting
+        case nil: return upload == nil ? .waiting : .uploading
         case .preparing, .fetching: return .fetching
         case .computing: return .computing
-        case .uploading: return .uploading
+        case .computed: return .uploading
         }
     }
 }

@@ -22,14 +22,16 @@ extension WorkerState {
         case .coordinatorCredit(let bytes):
             guard bytes > 0, bytes <= welcome.creditBytes else { return drop("a credit of \(bytes) bytes") }
             credit = min(welcome.creditBytes, credit + bytes)
-            upload()
+            sendGradients()
         case .plan(let next):
             follow(next)
         case .lease(let step, let block):
             begin(step: step, block: block)
         case .revoke(let step, let block):
-            guard work?.step == step, work?.block == block else { return }
-            abandonWork()
+            if let newestLease, newestLease == (step, block) { self.newestLease = nil }
+            if let upload, upload.step == step, upload.block == block { abandonUpload() }
+            if let work, work.step == step, work.block == block { abandonBlock() }
+            sendGradients()
         case .hello, .canary, .ready, .heartbeat, .credit, .weightsReceived, .samplesNeeded, .blockDone, .leave, .fault, .welcome, .refuse,
             .helloAgain, .bye:
             drop("'\(message.name)', which only a worker may say")
@@ -88,7 +90,9 @@ extension WorkerState {
         guard weights?.step == step, weights?.chunks.isComplete == true else {
             return drop("lease of \(block) of step \(step) before its weights are here")
         }
+        if let newestLease, newestLease == (step, block) { return drop("lease of \(block) once more") }
         guard work == nil else { return drop("lease of \(block) while another block is in work") }
+        newestLease = (step, block)
         work = Work(step: step, block: block)
         report(.leased(step: step, block: block))
         actions.append(.prepare(step: step, block: block))
@@ -102,6 +106,8 @@ extension WorkerState {
     private mutating func compute(_ current: Work) {
         work?.stage = .computing
         actions.append(.compute(step: current.step, block: current.block))
+        // If the block kills this process, the coordinator shall know what it was at.
+        send(.heartbeat(phase: .computing, step: current.step, slotsDone: 0))
     }
 
     func isComputing(step: Int, block: SlotBlock) -> Bool {
@@ -110,50 +116,67 @@ extension WorkerState {
 
     mutating func computed(step: Int, block: SlotBlock, digest: String, bytes: Int) {
         guard isComputing(step: step, block: block), let welcome else {
-            actions.append(.releaseGradient)
+            if upload?.block != block { actions.append(.releaseGradient(block)) }
             return
         }
         guard bytes == welcome.gradientBytes else {
             return fail(ExitCode.software, "the gradient of \(block) has \(bytes) bytes; the run's has \(welcome.gradientBytes)")
         }
         report(.finishedBlock(step: step, block: block, digest: digest))
-        work?.stage = .uploading(nextChunk: 0)
+        work?.stage = .computed
         work?.slotsDone = block.count
         send(.blockDone(step: step, block: block, digest: digest, bytes: bytes))
-        upload()
+        sendGradients()
     }
 
-    private mutating func upload() {
-        guard let welcome, let current = work, case .uploading(var chunk) = current.stage else { return }
+    /// Sends what the coordinator has given credit for, one gradient after the other.
+    private mutating func sendGradients() {
+        guard let welcome else { return }
         let layout = ChunkLayout(totalBytes: welcome.gradientBytes, chunkBytes: welcome.chunkBytes)
-        while chunk < layout.count {
-            let bytes = layout.range(of: chunk)
-            guard bytes.count <= credit else { break }
+        while true {
+            if upload == nil, let current = work, current.stage == .computed {
+                upload = Upload(step: current.step, block: current.block)
+                work = nil
+            }
+            guard let current = upload else { return }
+            let bytes = layout.range(of: current.nextChunk)
+            guard bytes.count <= credit else { return }
             credit -= bytes.count
             actions.append(
                 .sendGradient(
                     BulkHeader(
                         kind: .gradient, runID: welcome.runID, generation: welcome.generation, session: session,
-                        step: current.step, level: current.block.level, index: current.block.index, chunk: chunk,
+                        step: current.step, level: current.block.level, index: current.block.index, chunk: current.nextChunk,
                         chunkCount: layout.count, offset: bytes.lowerBound, payloadBytes: bytes.count,
                         totalBytes: layout.totalBytes)))
-            chunk += 1
+            upload?.nextChunk += 1
+            guard current.nextChunk + 1 == layout.count else { continue }
+            actions.append(.releaseGradient(current.block))
+            upload = nil
         }
-        work?.stage = .uploading(nextChunk: chunk)
-        guard chunk == layout.count else { return }
-        actions.append(.releaseGradient)
-        work = nil
     }
 
-    /// Drops the block in work, whatever its stage.
+    /// Drops everything in work, whatever its stage.
     mutating func abandonWork() {
+        abandonUpload()
+        abandonBlock()
+    }
+
+    private mutating func abandonUpload() {
+        guard let current = upload else { return }
+        upload = nil
+        report(.cancelled(step: current.step, block: current.block))
+        actions.append(.releaseGradient(current.block))
+    }
+
+    private mutating func abandonBlock() {
         guard let current = work else { return }
         work = nil
         report(.cancelled(step: current.step, block: current.block))
         switch current.stage {
         case .preparing, .fetching: break
         case .computing: actions.append(.cancel)
-        case .uploading: actions.append(.releaseGradient)
+        case .computed: actions.append(.releaseGradient(current.block))
         }
     }
 

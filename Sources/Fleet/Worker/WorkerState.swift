@@ -58,10 +58,10 @@ public struct WorkerState: Sendable {
         case compute(step: Int, block: SlotBlock)
         /// Stop computing as soon as possible; the result is not wanted.
         case cancel
-        /// Send these bytes of the computed gradient.
+        /// Send these bytes of the computed gradient of the header's block.
         case sendGradient(BulkHeader)
-        /// The computed gradient is not needed any more.
-        case releaseGradient
+        /// The computed gradient of the block is not needed any more.
+        case releaseGradient(SlotBlock)
         case report(WorkerEvent)
         /// The end; nothing follows.
         case finished(FleetExit)
@@ -84,7 +84,8 @@ public struct WorkerState: Sendable {
         /// Samples still to ask for, and samples asked for.
         case fetching
         case computing
-        case uploading(nextChunk: Int)
+        /// Its gradient waits for the one before it to leave.
+        case computed
     }
 
     struct Work {
@@ -96,6 +97,13 @@ public struct WorkerState: Sendable {
         var wanted: [Int] = []
         /// Samples asked for, with the chunks that came.
         var pending: [(id: Int, chunks: ChunkSet?)] = []
+    }
+
+    /// A gradient on its way to the coordinator, while the next block is in work: at most one, so there are two gradients in memory at most.
+    struct Upload {
+        let step: Int
+        let block: SlotBlock
+        var nextChunk = 0
     }
 
     /// Who the worker is, without protocol matters.
@@ -128,6 +136,9 @@ public struct WorkerState: Sendable {
     var plan: StepPlan?
     var weights: (step: Int, chunks: ChunkSet)?
     var work: Work?
+    var upload: Upload?
+    /// The newest lease, unless it was revoked: the same once more is a message that arrived twice.
+    var newestLease: (step: Int, block: SlotBlock)?
     var actions: [Action] = []
 
     /// - Parameters:

@@ -23,7 +23,7 @@ struct JournalAudit {
         let planned = plan.stepPlan(record.step)
         func differs(_ field: String, _ found: String, _ planned: String) -> Problem { (field, "is \(found), config.yaml gives \(planned)") }
         if record.epoch != planned.epoch { return differs("epoch", "\(record.epoch)", "\(planned.epoch)") }
-        for (name, value) in planned.values.sorted(by: { $0.key < $1.key }) where record.values[name] != value {
+        for (name, value) in plan.values(step: record.step).sorted(by: { $0.key < $1.key }) where record.values[name] != value {
             return differs("values.\(name)", record.values[name].map { "\($0)" } ?? "absent", "\(value)")
         }
         if record.samplesDigest != planned.samplesDigest {

@@ -41,6 +41,8 @@ public final class CoordinatorRun: @unchecked Sendable {
     private var audit: TrainingPlan.Audit?
     private var weightBuffers: BufferPool
     private var snapshots: SnapshotMemory
+    /// The samples of a slot that kills workers.
+    private var poison: [Int]?
     /// The step of the newest checkpoint given to the writer.
     private var handedOver: Int?
     private let loop = Mutex<CoordinatorLoop?>(nil)
@@ -166,7 +168,11 @@ public final class CoordinatorRun: @unchecked Sendable {
     private func named(_ exit: FleetExit, endpoint: String) -> FleetExit {
         switch exit.exitCode {
         case ExitCode.badData, ExitCode.diverged:
-            FleetExit(exitCode: exit.exitCode, text: RemoteSample.resolve(exit.text, count: folder.count) { folder.path(of: $0) })
+            FleetExit(
+                exitCode: exit.exitCode,
+                text: RemoteSample.resolve(
+                    exit.text + (poison.map { "; the slot's images are \(RemoteSample.names($0))" } ?? ""), count: folder.count
+                ) { folder.path(of: $0) })
         case ExitCode.unavailable: FleetExit(exitCode: exit.exitCode, text: "\(endpoint): \(exit.text)")
         default: exit
         }
@@ -252,6 +258,11 @@ extension CoordinatorRun: CoordinatorDelegate {
         }
     }
 
+    public func restartStep(_ step: Int) {
+        tree = SlotTree(slots: configuration.training.slots)
+        root = nil
+    }
+
     public func finishStep(_ step: Int, blocks: [LeaseTable.Finished]) throws -> StepPlan? {
         let stepPlan = plan.stepPlan(step)
         func refuse(_ what: String) throws -> Never { throw TrainingError.notExactlyOnce(epoch: stepPlan.epoch, step: step, what: what) }
@@ -287,6 +298,7 @@ extension CoordinatorRun: CoordinatorDelegate {
     public func report(_ event: FleetEvent) {
         // Reported right before the plan goes out.
         if case .stepStarted = event { Failpoints.reach(.coordinatorPlan) }
+        if case .poisonBlock(let step, let block, _) = event { poison = plan.samples(step: step, block: block) }
         report.fleet(event)
     }
 }

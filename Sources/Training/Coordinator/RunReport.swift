@@ -112,7 +112,7 @@ final class RunReport: Sendable {
             state.withLock { $0.workers.append(session) }
         case .left(let session, _, _), .lost(let session, _, _, _):
             state.withLock { $0.workers.removeAll { $0 == session } }
-        case .leased, .blockFinished, .stepStarted:
+        case .leased, .checked, .blockFinished, .stepStarted:
             return
         default:
             break

@@ -70,7 +70,7 @@ struct StepUpdate {
         try requireFinite(state.optimizer.secondMoment.isFinite, "a second moment after the update")
         try requireFinite(state.statistics.values.allSatisfy(\.isFinite), "a running statistic after the update")
         state.step = step + 1
-        var values = plan.stepPlan(step).values
+        var values = plan.values(step: step)
         values.merge(norms) { $1 }
         for (name, value) in outcome.terms { values[name] = value }
         return Outcome(gradientDigest: gradientDigest, weightsDigest: state.weightsDigest, values: values, images: outcome.images)

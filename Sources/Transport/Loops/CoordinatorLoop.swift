@@ -163,6 +163,7 @@ public final class CoordinatorLoop: @unchecked Sendable {
     private func take(_ outcome: CoordinatorWork.Outcome) {
         switch outcome {
         case .merged: unmerged -= 1
+        case .restarted: break
         case .committed(let next, let weights):
             if let weights { publish(weights) }
             handle(.stepCommitted(next: next))
@@ -254,6 +255,9 @@ public final class CoordinatorLoop: @unchecked Sendable {
             steps?.post(.merge(step: step, block: block, buffer))
         case .discardBlock(let session):
             buffers[session] = nil
+        case .restartStep(let step):
+            buffers = [:]
+            steps?.post(.restart(step: step))
         case .finishStep(let step, let blocks):
             weights = nil
             steps?.post(.finish(step: step, blocks: blocks))

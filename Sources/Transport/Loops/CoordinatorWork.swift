@@ -7,6 +7,8 @@ final class CoordinatorWork: Sendable {
     /// In the order of the step, on one thread.
     enum StepJob: Sendable {
         case merge(step: Int, block: SlotBlock, BulkBuffer)
+        /// Forget what was merged of the step.
+        case restart(step: Int)
         case finish(step: Int, blocks: [LeaseTable.Finished])
     }
 
@@ -17,6 +19,7 @@ final class CoordinatorWork: Sendable {
 
     enum Outcome: Sendable {
         case merged
+        case restarted
         /// `next` and `weights` are nil when the training is complete.
         case committed(next: StepPlan?, weights: BulkPayload?)
         case read(id: Int, BulkPayload, for: SessionID)
@@ -36,6 +39,9 @@ final class CoordinatorWork: Sendable {
             case .merge(let step, let block, let gradient):
                 try delegate.merge(step: step, block: block, gradient: gradient)
                 return .merged
+            case .restart(let step):
+                try delegate.restartStep(step)
+                return .restarted
             case .finish(let step, let blocks):
                 let next = try delegate.finishStep(step, blocks: blocks)
                 return .committed(next: next, weights: next == nil ? nil : delegate.weights())

@@ -11,6 +11,8 @@ public protocol CoordinatorDelegate: AnyObject, Sendable {
     func sample(_ id: Int) throws -> [UInt8]
     /// Adds the gradient of a block to the tree. The buffer is the delegate's for as long as it holds it.
     func merge(step: Int, block: SlotBlock, gradient: BulkBuffer) throws
+    /// Forgets what was merged of the step: a machine that computes wrongly has a part in it. Its blocks come again, for the same weights.
+    func restartStep(_ step: Int) throws
     /// All slots are merged: update the weights, make the step durable. The fleet waits for it, but may take as long as it likes.
     /// - Parameter blocks: who computed what, by first slot.
     /// - Returns: the plan of the next step, nil when the training is complete.

@@ -51,7 +51,8 @@ public final class WorkerLoop: @unchecked Sendable {
     private var weights: (step: Int, buffer: BulkBuffer)?
     private var samples: [Int: [UInt8]] = [:]
     private var cancellation: ComputeThread.Cancellation?
-    private var gradient: ComputedGradient?
+    /// Computed blocks whose gradients have not left yet: one on its way, and one that waits.
+    private var gradients: [SlotBlock: ComputedGradient] = [:]
 
     /// - Parameters:
     ///   - address: the coordinator's control address, `tcp://host:port`.
@@ -175,7 +176,7 @@ public final class WorkerLoop: @unchecked Sendable {
         case .progress(let step, let block, let slotsDone): handle(.progress(step: step, block: block, slotsDone: slotsDone))
         case .computed(let step, let block, let computed, let token):
             guard token === cancellation, !token.isCancelled else { return }
-            gradient = computed
+            gradients[block] = computed
             handle(
                 .blockComputed(step: step, block: block, digest: computed.digest, bytes: computed.payload.bytes.count))
         case .failed(let exit): handle(.failed(exitCode: exit.exitCode, text: exit.text))
@@ -258,14 +259,14 @@ public final class WorkerLoop: @unchecked Sendable {
         case .cancel:
             cancellation?.cancel()
         case .sendGradient(let header):
-            guard let gradient else { preconditionFailure("a gradient to send that is not there") }
+            guard let block = header.block, let gradient = gradients[block] else { preconditionFailure("a gradient to send that is not there") }
             reachUpload(of: header)
             let part = gradient.payload.part(header.offset..<header.offset + header.payloadBytes)
             var header = header
             header.payloadChecksum = gradient.checksums[header.chunk]
             bulk?.send([.bytes(BulkHeaderCodec.encode(header)), .payload(part)])
-        case .releaseGradient:
-            gradient = nil
+        case .releaseGradient(let block):
+            gradients[block] = nil
         case .report(let event):
             delegate.report(event)
         case .finished(let exit):

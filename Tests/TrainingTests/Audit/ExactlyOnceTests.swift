@@ -43,7 +43,7 @@ import Transport
             var table = LeaseTable(slots: 2)
             for number in 0..<2 {
                 let session = SessionID(high: 0, low: UInt64(number))
-                let granted = table.grant(to: session, activeWorkers: 1, now: .current)
+                let granted = table.grant(to: session, size: 1, now: .current)
                 let block = try #require(granted)
                 let images = plan.samples(step: step, block: block).count - (number == 0 ? missing : 0)
                 let gradient = BulkBuffer(count: vectors.resultCount * MemoryLayout<Float>.stride)

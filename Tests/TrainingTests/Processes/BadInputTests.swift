@@ -270,6 +270,7 @@ private final class NoTraining: CoordinatorDelegate, Sendable {
     func weights() -> BulkPayload { BulkPayload(copying: [0, 0, 0, 0]) }
     func sample(_ id: Int) throws -> [UInt8] { throw Unexpected() }
     func merge(step: Int, block: SlotBlock, gradient: BulkBuffer) throws { throw Unexpected() }
+    func restartStep(_ step: Int) throws { throw Unexpected() }
     func finishStep(_ step: Int, blocks: [LeaseTable.Finished]) throws -> StepPlan? { throw Unexpected() }
     func report(_ event: FleetEvent) {}
 }

@@ -1,0 +1,97 @@
+/// A block in the hands of a worker, as the coordinator sees it.
+struct Assignment {
+    let block: SlotBlock
+    let since: Instant
+    /// Only the digest is wanted, to compare it: the block is finished already.
+    let isCheck: Bool
+    /// Finished slots, and when the last of them was reported.
+    var slotsDone = 0
+    var lastSlot: Instant
+    /// The worker has said that it is at work on it.
+    var isConfirmed = false
+    /// Known once the block is computed.
+    var digest: String?
+    var computed: Instant?
+    /// The chunks of the gradient that are here.
+    var incoming: ChunkSet?
+
+    init(_ block: SlotBlock, since: Instant, isCheck: Bool) {
+        self.block = block
+        self.since = since
+        self.isCheck = isCheck
+        lastSlot = since
+    }
+}
+
+/// A session that the coordinator has taken in.
+struct Member {
+    let id: SessionID
+    let hello: Hello
+    /// It has computed the run's canary.
+    var hasCanary = false
+    var isReady = false
+    var isAttached = false
+    var lastHeard: Instant
+    var lastProgress: Instant
+    /// The step that the worker was told the plan of.
+    var planned: Int?
+    /// The next chunk of the weights of the current step.
+    var nextChunk = 0
+    var hasWeights = false
+    /// Payload bytes that may still be sent.
+    var credit: Int
+    /// Of gradients.
+    var owed = OwedCredit()
+    /// The block that it computes, or one that waits for the gradient before it to leave.
+    var lease: Assignment?
+    /// The block before, whose gradient is on its way.
+    var upload: Assignment?
+    /// A block that it has checked: bytes of it may still come, and are of no use.
+    var checked: SlotBlock?
+    /// The block that it was given last.
+    var newest: SlotBlock?
+    /// When the last byte of a gradient came.
+    var lineFree: Instant
+    /// Blocks that it has been given in this step.
+    var blocks = 0
+    /// Its machine loses workers over and over.
+    var isFlapping = false
+    /// It is so slow that the free slots are done earlier without it; looked at again with each tick.
+    var declines = false
+
+    init(id: SessionID, hello: Hello, credit: Int, now: Instant) {
+        self.id = id
+        self.hello = hello
+        self.credit = credit
+        lastHeard = now
+        lastProgress = now
+        lineFree = now
+    }
+
+    /// True when it could begin a block now.
+    var isIdle: Bool { hasWeights && lease == nil }
+    /// What it has in hand, the older first.
+    var assignments: [Assignment] { [upload, lease].compactMap(\.self) }
+
+    /// What it has of a block.
+    subscript(block: SlotBlock) -> Assignment? {
+        get { upload?.block == block ? upload : lease?.block == block ? lease : nil }
+        set { if upload?.block == block { upload = newValue } else if lease?.block == block { lease = newValue } }
+    }
+
+    mutating func forgetStep() {
+        planned = nil
+        nextChunk = 0
+        hasWeights = false
+        newest = nil
+        forgetWork()
+    }
+
+    mutating func forgetWork() {
+        lease = nil
+        upload = nil
+        checked = nil
+        blocks = 0
+        declines = false
+    }
+}
