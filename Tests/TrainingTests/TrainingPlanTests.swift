@@ -70,12 +70,18 @@ import Training
 
     @Test func equalInputsGiveEqualPlans() {
         let (first, second) = (Self.plan(samples: 150), Self.plan(samples: 150))
+        var costs: [Int: Double] = [:]
         for step in 0..<30 {
             let plan = first.stepPlan(step)
             #expect(plan == second.stepPlan(step) && plan.difference(from: second.stepPlan(step)) == nil)
             #expect(plan.step == step && plan.epoch == step / 10 && plan.slots == 8)
-            #expect(plan.values == ["kept_tokens": Double(first.keptTokens(step: step)), "learning_rate": 2e-4])
+            var values = plan.values
+            costs[first.keptTokens(step: step)] = values.removeValue(forKey: StepPlan.relativeCostName)
+            #expect(values == ["kept_tokens": Double(first.keptTokens(step: step)), "learning_rate": 2e-4])
         }
+        // The more tokens are kept, the more a slot costs; the most expensive costs 1.
+        let byCount = costs.sorted { $0.key < $1.key }.map(\.value)
+        #expect(byCount.count > 1 && zip(byCount, byCount.dropFirst()).allSatisfy { $0 < $1 } && byCount.allSatisfy { $0 > 0 && $0 <= 1 })
         #expect(Set((0..<30).map { first.stepPlan($0).samplesDigest }).count == 30)
     }
 

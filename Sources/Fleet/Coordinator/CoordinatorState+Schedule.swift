@@ -44,11 +44,11 @@ extension CoordinatorState {
 
     func transferSeconds(of member: Member) -> Double { memory[member.hello.process]?.transferSeconds ?? typical.transferSeconds }
 
-    /// Seconds for a slot of the block at hand: what its slots took so far, otherwise the usual pace; at least as long as the current one takes
-    /// already. What heartbeats say is up to one and a half of their intervals old.
+    /// Seconds for a slot of the block at hand: what its slots took so far, otherwise the usual pace. A slot that takes half as long again
+    /// may take as long again as it took so far. What heartbeats say is up to one and a half of their intervals old.
     private func currentPace(of member: Member, at assignment: Assignment, now: Instant) -> Double? {
         let sinceLast = assignment.lastSlot.duration(to: now).inSeconds - configuration.timing.heartbeat.inSeconds * 1.5
-        return (assignment.observedPace ?? usualPace(of: member)).map { max($0, sinceLast) }
+        return (assignment.observedPace ?? usualPace(of: member)).map { sinceLast > 1.5 * $0 ? 2 * sinceLast : $0 }
     }
 
     /// Seconds until a block should be here. Nil when nothing is known of the worker and the block is not overdue yet.
