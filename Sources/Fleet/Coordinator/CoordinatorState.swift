@@ -15,6 +15,8 @@ public struct CoordinatorState: Sendable {
         case otherVersion(Int, from: SessionID)
         /// A message to the session could not be delivered: its connection is gone.
         case unreachable(SessionID)
+        /// The same of several sessions at once, as when their machine goes: no block may pass from one of them to the next.
+        case unreachableTogether([SessionID])
         /// Time has passed.
         case tick
         /// The work of `finishStep` is done and durable. `next` is nil when the training is complete.
@@ -71,6 +73,8 @@ public struct CoordinatorState: Sendable {
         var hasWeights = false
         /// Payload bytes that may still be sent.
         var credit: Int
+        /// Of gradients.
+        var owed = OwedCredit()
         var lease: (block: SlotBlock, since: Instant)?
         var incoming: ChunkSet?
         var digest: String?
@@ -139,6 +143,7 @@ public struct CoordinatorState: Sendable {
         case .malformed(let reason, let session): malformed(reason, from: session)
         case .otherVersion(let version, let session): refuse(version: version, session)
         case .unreachable(let session): lose(session, reason: "connection lost")
+        case .unreachableTogether(let sessions): for session in sessions { lose(session, reason: "connection lost") }
         case .tick: tick(now: now)
         case .stepCommitted(let next): commit(next: next)
         case .stop(let exitCode, let text): end(FleetExit(exitCode: exitCode, text: text))
@@ -174,6 +179,7 @@ public struct CoordinatorState: Sendable {
         switch event {
         case .control(.leave, let session), .control(.fault, let session), .unreachable(let session): close(session)
         case .control(.hello, let session): actions.append(.send(.bye(exitCode: exit.exitCode, text: exit.text), to: session))
+        case .unreachableTogether(let sessions): for session in sessions { close(session) }
         // A second request to stop: do not wait.
         case .stop: for member in members { close(member.id) }
         default: if now >= until { for member in members { close(member.id) } }
