@@ -101,6 +101,8 @@ final class ExchangeCoordinator: CoordinatorDelegate, @unchecked Sendable {
         if let root { sum = root }
     }
 
+    func restartStep(_ step: Int) { tree.removeAll() }
+
     func finishStep(_ step: Int, blocks: [LeaseTable.Finished]) throws -> StepPlan? {
         tree.removeAll()
         let cpuSeconds = ProcessUsage.cpuSeconds
