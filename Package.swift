@@ -52,9 +52,10 @@ let package = Package(
         .systemLibrary(name: "CPNG", pkgConfig: "libpng", providers: [.apt(["libpng-dev"])]),
         .systemLibrary(name: "CCrypto", pkgConfig: "libcrypto", providers: [.apt(["libssl-dev"])]),
         .target(name: "CFloat"),
+        .target(name: "CChecksums"),
 
         target("Failpoints", []),
-        target("Checksums", ["CCrypto"], settings: [.unsafeFlags(["-O"])]),
+        target("Checksums", ["CCrypto", "CChecksums"], settings: [.unsafeFlags(["-O"])]),
         target("Kernels", ["CFloat"], settings: vectorised),
         target("TensorCore", ["Kernels", "CFloat", "CBLAS"], settings: vectorised),
         target("NeuralNet", ["TensorCore", "Kernels"], settings: [.unsafeFlags(["-O"])]),
@@ -74,12 +75,12 @@ let package = Package(
             ]),
         target("CommandSupport", ["Training", "Failpoints", argumentParser]),
 
-        command("mvq-coordinator", ["Telemetry"]),
+        command("mvq-coordinator", ["Fleet", "Telemetry"]),
         command("mvq-worker", ["Fleet", "Transport", "ImageData", logging]),
         command(
             "mvq",
             [
-                "ImageData", "Checkpoints", "Telemetry", "MergeVQ", "NeuralNet", "TensorCore", "Kernels", "Fleet", "Simulation", "CZeroMQ",
+                "ImageData", "Checkpoints", "Telemetry", "MergeVQ", "NeuralNet", "TensorCore", "Kernels", "Fleet", "Transport", "Simulation", "CZeroMQ",
                 "CHDF5", "CPNG", "CCrypto",
             ]),
 
@@ -91,7 +92,7 @@ let package = Package(
         tests(of: "MergeVQ", ["NeuralNet", "TensorCore"]),
         tests(of: "Evaluation", ["MergeVQ", "NeuralNet", "TensorCore"]),
         tests(of: "ImageData", ["Checksums", "TensorCore"]),
-        tests(of: "Checkpoints", ["Checksums"]),
+        tests(of: "Checkpoints", ["Checksums", "Failpoints"]),
         tests(of: "Telemetry"),
         tests(of: "Fleet"),
         tests(of: "Simulation", ["Fleet"]),

@@ -174,13 +174,14 @@ final class SimulatedWorker {
 
     private func sendBulk(_ header: BulkHeader) {
         guard let link else { return }
-        var payload: [UInt8] = []
+        var (header, payload) = (header, [UInt8]())
         if header.kind == .gradient {
             guard let block = header.block, let gradient = gradients[block] else { return simulator.violate(.reference, "worker \(number) sends a gradient that is not there") }
             payload = Array(gradient[header.offset..<header.offset + header.payloadBytes])
+            header.payloadChecksum = ToyTraining.checksums(ofChunks: gradient)[header.chunk]
         }
         let session = link.session
-        simulator.toCoordinator(link, .bulkToCoordinator, bulk: (header, payload)) {
+        simulator.toCoordinator(link, .bulkToCoordinator, bulk: (header, payload)) { [header, payload] in
             $0.deliver(.bulk(header, from: session), payload: payload)
         }
     }
@@ -223,8 +224,10 @@ final class SimulatedWorker {
         if host == simulator.scenario.faultyWorker { sum[0] = Float(bitPattern: sum[0].bitPattern ^ 1) }
         sum[1] = Float(bitPattern: sum[1].bitPattern ^ flip)
         flip = 0
-        gradients[block] = ToyTraining.pack(sum)
+        let bytes = ToyTraining.pack(sum)
+        gradients[block] = bytes
         if gradients.count > 2 { simulator.violate(.reducerMemory, "worker \(number) holds \(gradients.count) gradients") }
-        handle(.blockComputed(step: step, block: block, digest: ToyTraining.digest(sum), bytes: ToyTraining.vectorBytes))
+        let digest = GradientDigest.text(of: ToyTraining.checksums(ofChunks: bytes))
+        handle(.blockComputed(step: step, block: block, digest: digest, bytes: bytes.count))
     }
 }

@@ -85,7 +85,7 @@ extension CoordinatorState {
                 return drop("a gradient chunk of \(header.payloadBytes) bytes", from: session)
             }
             // Every chunk took from the worker's credit, so every one gives it back, used or not.
-            actions.append(.send(.coordinatorCredit(bytes: header.payloadBytes), to: session))
+            giveBack(header.payloadBytes, member: position)
             storeGradient(header, member: position, now: now)
         case .weights, .sample:
             drop("\(header.kind), which only a coordinator may send", from: session)
@@ -117,7 +117,7 @@ extension CoordinatorState {
             return drop("gradient of \(block) before all of \(upload.block)", from: session)
         }
         var incoming = assignment.incoming ?? ChunkSet(layout)
-        guard incoming.insert(header.chunk) else {
+        guard incoming.insert(header.chunk, checksum: header.payloadChecksum) else {
             return drop("chunk \(header.chunk) of \(block) once more", from: session)
         }
         assignment.incoming = incoming

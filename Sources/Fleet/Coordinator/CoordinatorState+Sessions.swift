@@ -124,6 +124,7 @@ extension CoordinatorState {
             for position in members.indices {
                 members[position].lastHeard = members[position].lastHeard + gap
                 members[position].lastProgress = members[position].lastProgress + gap
+                members[position].forgive(gap)
             }
         }
         lastHandled = max(lastHandled, now)
@@ -131,7 +132,8 @@ extension CoordinatorState {
 
     mutating func tick(now: Instant) {
         let timing = configuration.timing
-        for member in members where member.lastHeard.duration(to: now) > timing.liveness {
+        // The next look would come too late for what runs out before it.
+        for member in members where member.lastHeard.duration(to: now) + timing.tick > timing.liveness {
             lose(member.id, reason: "silent for \(timing.liveness.text)")
         }
         let slowest = members.compactMap { memory[$0.hello.process]?.secondsPerBlock(slots: 1) }.max()

@@ -20,6 +20,7 @@ extension CoordinatorState {
         guard members[position].planned != plan.step else { return }
         if !members.contains(where: { $0.planned == plan.step }) {
             report(.stepStarted(step: plan.step, workers: readyCount))
+            noteStepBegin()
         }
         members[position].planned = plan.step
         actions.append(.send(.plan(plan), to: members[position].id))
@@ -54,6 +55,7 @@ extension CoordinatorState {
         guard let assignment = member[block], let digest = assignment.digest, let computed = assignment.computed,
             assignment.incoming?.isComplete == true
         else { return }
+        guard verifyGradient(assignment, of: member, announced: digest) else { return }
         guard case .first(let others) = table.finish(block, by: member.id, digest: digest) else {
             preconditionFailure("\(block) of session \(member.id) is leased, but the table does not know")
         }

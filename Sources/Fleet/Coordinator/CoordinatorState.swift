@@ -15,12 +15,16 @@ public struct CoordinatorState: Sendable {
         case otherVersion(Int, from: SessionID)
         /// A message to the session could not be delivered: its connection is gone.
         case unreachable(SessionID)
+        /// The same of several sessions at once, as when their machine goes: no block may pass from one of them to the next.
+        case unreachableTogether([SessionID])
         /// Time has passed.
         case tick
         /// The work of `finishStep` is done and durable. `next` is nil when the training is complete.
         case stepCommitted(next: StepPlan?)
         /// The run is to end: preemption, or an error on the coordinator's side.
         case stop(exitCode: Int32, text: String)
+        /// The run is to end after the step at hand if that is committed by the deadline, otherwise without it.
+        case stopAfterStep(exitCode: Int32, text: String, deadline: Instant)
     }
 
     /// What the driver has to do, in this order.
@@ -81,6 +85,12 @@ public struct CoordinatorState: Sendable {
     var lastHeartbeat: Instant
     /// Since when there have been too few workers.
     var gatheringSince: Instant?
+    /// Set once the run is to end after the step at hand.
+    var stopping: Stopping?
+    /// When the first worker was told of the step at hand.
+    var stepBegan: Instant?
+    /// The last step's time, for a relative cost of 1.
+    var secondsPerStep: Double?
 
     /// - Parameters:
     ///   - plan: the first step to compute.
@@ -123,10 +133,14 @@ public struct CoordinatorState: Sendable {
         case .malformed(let reason, let session): malformed(reason, from: session)
         case .otherVersion(let version, let session): refuse(version: version, session)
         case .unreachable(let session): lose(session, reason: "connection lost")
+        case .unreachableTogether(let sessions): for session in sessions { lose(session, reason: "connection lost") }
         case .tick: tick(now: now)
         case .stepCommitted(let next): commit(next: next)
         case .stop(let exitCode, let text): end(FleetExit(exitCode: exitCode, text: text))
+        case .stopAfterStep(let exitCode, let text, let deadline):
+            stopAfterStep(FleetExit(exitCode: exitCode, text: text), deadline: deadline)
         }
+        checkStopping(now: now)
         advance(now: now)
         return actions
     }
@@ -155,6 +169,7 @@ public struct CoordinatorState: Sendable {
         switch event {
         case .control(.leave, let session), .control(.fault, let session), .unreachable(let session): close(session)
         case .control(.hello, let session): actions.append(.send(.bye(exitCode: exit.exitCode, text: exit.text), to: session))
+        case .unreachableTogether(let sessions): for session in sessions { close(session) }
         // A second request to stop: do not wait.
         case .stop: for member in members { close(member.id) }
         default: if now >= until { for member in members { close(member.id) } }
@@ -178,7 +193,9 @@ public struct CoordinatorState: Sendable {
         guard phase == .finishing else {
             preconditionFailure("step \(plan.step) was committed but is not finished")
         }
+        noteStepEnd()
         guard let next else { return end(FleetExit(exitCode: ExitCode.done, text: "training complete")) }
+        if let stopping { return end(stopping.exit) }
         plan = next
         table = LeaseTable(slots: next.slots)
         votes = Votes()

@@ -40,6 +40,8 @@ struct Member {
     var hasWeights = false
     /// Payload bytes that may still be sent.
     var credit: Int
+    /// Of gradients.
+    var owed = OwedCredit()
     /// The block that it computes, or one that waits for the gradient before it to leave.
     var lease: Assignment?
     /// The block before, whose gradient is on its way.
@@ -75,6 +77,11 @@ struct Member {
     subscript(block: SlotBlock) -> Assignment? {
         get { upload?.block == block ? upload : lease?.block == block ? lease : nil }
         set { if upload?.block == block { upload = newValue } else if lease?.block == block { lease = newValue } }
+    }
+
+    /// Time in which the coordinator did not look is not held against the block at hand.
+    mutating func forgive(_ gap: Duration) {
+        if let lease { self.lease?.lastSlot = lease.lastSlot + gap }
     }
 
     mutating func forgetStep() {

@@ -1,4 +1,3 @@
-import Checksums
 import Fleet
 
 /// Runs a `WorkerState` over real sockets, on the thread that calls `run()`; that thread never computes.
@@ -52,13 +51,20 @@ public final class WorkerLoop: @unchecked Sendable {
     private var samples: [Int: [UInt8]] = [:]
     private var cancellation: ComputeThread.Cancellation?
     /// Computed blocks whose gradients have not left yet: one on its way, and one that waits.
-    private var gradients: [SlotBlock: BlockGradient] = [:]
+    private var gradients: [SlotBlock: ComputedGradient] = [:]
 
     /// - Parameters:
     ///   - address: the coordinator's control address, `tcp://host:port`.
     ///   - hello: who the worker is; `process` has to be random.
-    public init(
+    public convenience init(
         address: String, hello: Hello, timing: FleetTiming = FleetTiming(), delegate: any WorkerDelegate
+    ) throws(TransportError) {
+        try self.init(address: address, hello: hello, timing: timing, context: Context(), delegate: delegate)
+    }
+
+    /// A worker that shares a ZeroMQ context with others of its process.
+    package init(
+        address: String, hello: Hello, timing: FleetTiming = FleetTiming(), context: Context, delegate: any WorkerDelegate
     ) throws(TransportError) {
         let host = try Endpoint(address)
         guard host.port != nil else { throw .badAddress(address, reason: "a worker needs the coordinator's port") }
@@ -67,7 +73,7 @@ public final class WorkerLoop: @unchecked Sendable {
         self.hello = hello
         self.timing = timing
         self.delegate = delegate
-        context = try Context()
+        self.context = context
         compute = ComputeThread(delegate: delegate)
         state = WorkerState(hello: hello, address: address, timing: timing, now: .current)
         session = hello.process
@@ -245,14 +251,14 @@ public final class WorkerLoop: @unchecked Sendable {
             guard let weights, weights.step == step else { preconditionFailure("\(block) to compute without weights of step \(step)") }
             let token = ComputeThread.Cancellation()
             cancellation = token
-            compute.post(.compute(step: step, block: block, weights: weights.buffer, token))
+            compute.post(.compute(step: step, block: block, weights: weights.buffer, chunkBytes: state.chunkBytes, token))
         case .cancel:
             cancellation?.cancel()
         case .sendGradient(let header):
             guard let block = header.block, let gradient = gradients[block] else { preconditionFailure("a gradient to send that is not there") }
             let part = gradient.payload.part(header.offset..<header.offset + header.payloadBytes)
             var header = header
-            header.payloadChecksum = CRC32C.checksum(part.bytes)
+            header.payloadChecksum = gradient.checksums[header.chunk]
             bulk?.send([.bytes(BulkHeaderCodec.encode(header)), .payload(part)])
         case .releaseGradient(let block):
             gradients[block] = nil
