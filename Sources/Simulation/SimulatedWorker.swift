@@ -225,9 +225,9 @@ final class SimulatedWorker {
         sum[1] = Float(bitPattern: sum[1].bitPattern ^ flip)
         flip = 0
         let bytes = ToyTraining.pack(sum)
-        let digest = GradientDigest.text(of: ToyTraining.checksums(ofChunks: bytes))
         gradients[block] = bytes
         if gradients.count > 2 { simulator.violate(.reducerMemory, "worker \(number) holds \(gradients.count) gradients") }
+        let digest = GradientDigest.text(of: ToyTraining.checksums(ofChunks: bytes))
         handle(.blockComputed(step: step, block: block, digest: digest, bytes: bytes.count))
     }
 }

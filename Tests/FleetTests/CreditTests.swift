@@ -10,7 +10,7 @@ import Testing
         (configuration.chunkBytes, configuration.creditBytes) = (chunkBytes, creditBytes)
         configuration.weightsBytes = weightsBytes
         let (session, now) = (CoordinatorStateTests.session, CoordinatorStateTests.start)
-        var coordinator = CoordinatorState(configuration: configuration, plan: Toy.plan(step: 0, slots: 2), now: now)
+        var coordinator = CoordinatorState(configuration: configuration, plan: Toy.plan(step: 0, slots: 1), now: now)
         let hello = CoordinatorStateTests.hello()
         var worker = WorkerState(hello: hello, address: "here", now: now)
         _ = worker.handle(.tick, now: now)

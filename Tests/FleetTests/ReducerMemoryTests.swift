@@ -15,7 +15,7 @@ import Testing
         var (idle, out): ([SessionID], [(session: SessionID, block: SlotBlock)]) = ((0..<workers).map { SessionID(high: 0, low: UInt64($0)) }, [])
         var (peak, sum) = (0, Int?.none)
         while !table.isComplete {
-            while let session = idle.last, let block = table.grant(to: session, size: Int.random(in: 1...max(1, table.freeSlots / workers), using: &random), now: now) {
+            while let session = idle.last, let block = table.grant(to: session, size: max(1, table.freeSlots / (2 * workers)), now: now) {
                 idle.removeLast()
                 out.append((session, block))
             }

@@ -16,7 +16,7 @@ import Testing
     static func inSecondStep() -> Fed {
         var fed = Fed.atWork()
         _ = fed.compute(step: 0, seconds: 4)
-        _ = fed.feed(.stepCommitted(next: Toy.plan(step: 1, slots: 2)))
+        _ = fed.feed(.stepCommitted(next: Toy.plan(step: 1, slots: 1)))
         _ = fed.say(.credit(bytes: 16))
         _ = fed.say(.credit(bytes: 16))
         _ = fed.say(.weightsReceived(step: 1))
@@ -27,7 +27,7 @@ import Testing
         var fed = Self.inSecondStep()
         #expect(fed.stop(within: 8.5) == [])
         #expect(Self.isFinish(fed.compute(step: 1, seconds: 7)))
-        #expect(fed.feed(.stepCommitted(next: Toy.plan(step: 2, slots: 2))) == [Self.bye])
+        #expect(fed.feed(.stepCommitted(next: Toy.plan(step: 2, slots: 1))) == [Self.bye])
         #expect(fed.say(.leave(reason: "stopped")) == [.closeSession(CoordinatorStateTests.session), .finished(Self.exit)])
     }
 
@@ -67,7 +67,7 @@ import Testing
         #expect(Self.isFinish(fed.compute(step: 1, seconds: 7)))
         #expect(fed.stop(within: 0) == [])
         #expect(!fed.feed(.tick, after: 5).contains(Self.bye))
-        #expect(fed.feed(.stepCommitted(next: Toy.plan(step: 2, slots: 2))) == [Self.bye])
+        #expect(fed.feed(.stepCommitted(next: Toy.plan(step: 2, slots: 1))) == [Self.bye])
     }
 
     /// The last step's commit ends the run as done, and a second request to stop at once.
@@ -89,11 +89,11 @@ extension CoordinatorStateTests.Fed {
         feed(.stopAfterStep(exitCode: 75, text: "stopped", deadline: now + .seconds(seconds)))
     }
 
-    /// The worker computes both slots of the step in so many seconds; what the coordinator does with the last one.
+    /// The worker computes the slot of the step in so many seconds; what the coordinator does with the last one.
     fileprivate mutating func compute(step: Int, seconds: Int) -> [CoordinatorState.Action] {
         tick(seconds: seconds)
         var actions: [CoordinatorState.Action] = []
-        for slot in 0..<2 {
+        for slot in 0..<1 {
             for chunk in 0..<2 {
                 _ = bulk {
                     ($0.kind, $0.step, $0.index, $0.chunk, $0.chunkCount) = (.gradient, step, slot, chunk, 2)

@@ -124,6 +124,7 @@ extension CoordinatorState {
             for position in members.indices {
                 members[position].lastHeard = members[position].lastHeard + gap
                 members[position].lastProgress = members[position].lastProgress + gap
+                members[position].forgive(gap)
             }
         }
         lastHandled = max(lastHandled, now)

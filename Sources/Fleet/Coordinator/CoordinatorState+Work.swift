@@ -55,7 +55,7 @@ extension CoordinatorState {
         guard let assignment = member[block], let digest = assignment.digest, let computed = assignment.computed,
             assignment.incoming?.isComplete == true
         else { return }
-        guard verifyGradient(of: member, assignment, announced: digest) else { return }
+        guard verifyGradient(assignment, of: member, announced: digest) else { return }
         guard case .first(let others) = table.finish(block, by: member.id, digest: digest) else {
             preconditionFailure("\(block) of session \(member.id) is leased, but the table does not know")
         }

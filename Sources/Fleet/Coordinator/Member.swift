@@ -79,6 +79,11 @@ struct Member {
         set { if upload?.block == block { upload = newValue } else if lease?.block == block { lease = newValue } }
     }
 
+    /// Time in which the coordinator did not look is not held against the block at hand.
+    mutating func forgive(_ gap: Duration) {
+        if let lease { self.lease?.lastSlot = lease.lastSlot + gap }
+    }
+
     mutating func forgetStep() {
         planned = nil
         nextChunk = 0

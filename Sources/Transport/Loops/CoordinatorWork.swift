@@ -7,7 +7,6 @@ final class CoordinatorWork: Sendable {
     /// In the order of the step, on one thread.
     enum StepJob: Sendable {
         case merge(step: Int, block: SlotBlock, BulkBuffer)
-        /// Forget what was merged of the step.
         case restart(step: Int)
         case finish(step: Int, blocks: [LeaseTable.Finished])
     }
@@ -33,7 +32,10 @@ final class CoordinatorWork: Sendable {
     init(_ delegate: any CoordinatorDelegate) { self.delegate = delegate }
 
     func perform(_ job: StepJob) -> Outcome {
-        guard !hasFailed.load(ordering: .relaxed) else { return .merged }
+        guard !hasFailed.load(ordering: .relaxed) else {
+            if case .restart = job { return .restarted }
+            return .merged
+        }
         do {
             switch job {
             case .merge(let step, let block, let gradient):
