@@ -73,12 +73,12 @@ let package = Package(
             ]),
         target("CommandSupport", ["Training", argumentParser]),
 
-        command("mvq-coordinator", ["Telemetry"]),
+        command("mvq-coordinator", ["Telemetry", "Transport"]),
         command("mvq-worker", ["Fleet", "Transport", "ImageData", logging]),
         command(
             "mvq",
             [
-                "ImageData", "Checkpoints", "Telemetry", "MergeVQ", "NeuralNet", "TensorCore", "Kernels", "Fleet", "Simulation", "CZeroMQ",
+                "ImageData", "Checkpoints", "Telemetry", "MergeVQ", "NeuralNet", "TensorCore", "Kernels", "Fleet", "Simulation", "Transport", "CZeroMQ",
                 "CHDF5", "CPNG", "CCrypto",
             ]),
 

@@ -7,6 +7,7 @@ extension CoordinatorState {
             return
         }
         if let objection = configuration.objection(to: hello) { return refuse(session, objection) }
+        if let bar = bar(of: hello, now: now) { return refuse(session, bar, exitCode: ExitCode.unavailable) }
         if let old = members.first(where: { $0.hello.process == hello.process }) {
             remove(old.id, reason: "the worker connected anew", crashed: false)
         }

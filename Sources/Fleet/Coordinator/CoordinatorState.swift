@@ -15,6 +15,8 @@ public struct CoordinatorState: Sendable {
         case otherVersion(Int, from: SessionID)
         /// A message to the session could not be delivered: its connection is gone.
         case unreachable(SessionID)
+        /// The session's peer is not to be trusted any more: it is told why and shut out.
+        case expel(SessionID, exitCode: Int32, text: String)
         /// Time has passed.
         case tick
         /// The work of `finishStep` is done and durable. `next` is nil when the training is complete.
@@ -87,6 +89,9 @@ public struct CoordinatorState: Sendable {
     var lastHeartbeat: Instant
     /// Since when there have been too few workers.
     var gatheringSince: Instant?
+    /// Errors by worker process.
+    var errors = ErrorBudget<SessionID>()
+    var dropReports = ReportLimit(perMinute: 300)
 
     /// - Parameters:
     ///   - plan: the first step to compute.
@@ -129,6 +134,7 @@ public struct CoordinatorState: Sendable {
         case .malformed(let reason, let session): malformed(reason, from: session)
         case .otherVersion(let version, let session): refuse(version: version, session)
         case .unreachable(let session): lose(session, reason: "connection lost")
+        case .expel(let session, let exitCode, let text): expel(session, exitCode: exitCode, text)
         case .tick: tick(now: now)
         case .stepCommitted(let next): commit(next: next)
         case .stop(let exitCode, let text): end(FleetExit(exitCode: exitCode, text: text))
@@ -196,7 +202,6 @@ public struct CoordinatorState: Sendable {
     func position(of session: SessionID) -> Int? { members.firstIndex { $0.id == session } }
 
     mutating func report(_ event: FleetEvent) { actions.append(.report(event)) }
-    mutating func drop(_ reason: String, from session: SessionID?) { report(.dropped(session, reason: reason)) }
 }
 
 extension CoordinatorState.Member {

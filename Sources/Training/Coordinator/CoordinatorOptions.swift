@@ -1,3 +1,5 @@
+import Transport
+
 /// What a coordinator is started with, besides the configuration.
 public struct CoordinatorOptions: Sendable {
     /// Where a run starts from.
@@ -20,10 +22,12 @@ public struct CoordinatorOptions: Sendable {
     public var threads: Int
     /// Seconds to wait for the first worker, and for one after all were lost.
     public var gatherSeconds: Double
+    /// How workers are known, and who may listen in.
+    public var security: CoordinatorSecurity
 
     public init(
         data: String, run: String, listen: String = "tcp://127.0.0.1:7700", resume: Resume = .auto, minimumWorkers: Int = 1, threads: Int = 1,
-        gatherSeconds: Double = 600
+        gatherSeconds: Double = 600, security: CoordinatorSecurity = .loopbackOnly
     ) {
         self.data = data
         self.run = run
@@ -32,5 +36,6 @@ public struct CoordinatorOptions: Sendable {
         self.minimumWorkers = minimumWorkers
         self.threads = threads
         self.gatherSeconds = gatherSeconds
+        self.security = security
     }
 }

@@ -117,6 +117,9 @@ public final class CoordinatorRun: @unchecked Sendable {
                 let loop = try makeLoop()
                 self.loop.withLock { $0 = loop }
                 try FileSystem.replace(directory.path + "/endpoint", with: loop.endpoint + "\n")
+                if case .insecure = options.security {
+                    report.event("INSECURE: whoever reaches \(loop.endpoint) can take part in this run and read its images and weights; give --keys instead")
+                }
                 report.event("listening on \(loop.endpoint) (bulk data on \(loop.bulkEndpoint)); waiting for workers")
                 if try state.step == 0 || !store.steps().contains(state.step) { checkpoint() }
                 if stopRequested.load(ordering: .acquiring) { requestStop() }
@@ -180,7 +183,7 @@ public final class CoordinatorRun: @unchecked Sendable {
             gradientBytes: vectors.resultCount * MemoryLayout<Float>.stride)
         fleet.minimumWorkers = options.minimumWorkers
         fleet.timing.gatherTimeout = .seconds(options.gatherSeconds)
-        return try CoordinatorLoop(configuration: fleet, plan: plan.stepPlan(state.step), listen: options.listen, delegate: self)
+        return try CoordinatorLoop(configuration: fleet, plan: plan.stepPlan(state.step), listen: options.listen, security: options.security, delegate: self)
     }
 
     /// Hands a snapshot to the writer; if it is still busy with the one before, this one is left out.

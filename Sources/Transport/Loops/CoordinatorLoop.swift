@@ -7,6 +7,7 @@ public final class CoordinatorLoop: @unchecked Sendable {
     private enum Command: Sendable {
         case stop(FleetExit)
         case vanish
+        case notice(Authenticator.Notice)
     }
 
     /// The control address that workers connect to.
@@ -17,6 +18,8 @@ public final class CoordinatorLoop: @unchecked Sendable {
     private let configuration: CoordinatorConfiguration
     private let plan: StepPlan
     private let delegate: any CoordinatorDelegate
+    /// What keeps peers apart; nil without keys.
+    private var gate: Gate?
     private var control: Socket?
     private var bulk: Socket?
     private var state: CoordinatorState
@@ -36,15 +39,24 @@ public final class CoordinatorLoop: @unchecked Sendable {
     ///   - plan: the first step to compute.
     ///   - listen: `tcp://host:port`; port `*` takes a free one.
     ///   - bulkListen: the bulk address; by default the port after the control port, or any free one.
+    ///   - security: without keys, or the word that none are wanted, both addresses have to be loopback ones.
     public init(
         configuration: CoordinatorConfiguration, plan: StepPlan, listen: String, bulkListen: String? = nil,
-        delegate: any CoordinatorDelegate
+        security: CoordinatorSecurity = .loopbackOnly, delegate: any CoordinatorDelegate
     ) throws(TransportError) {
         let address = try Endpoint(listen)
+        let bulkAddress = bulkListen ?? address.address(port: address.port.map { $0 + 1 })
+        try security.check(listen: listen)
+        try security.check(listen: bulkAddress)
         let context = try Context()
-        let control = try Socket.router(.control, in: context, bind: address.address(port: address.port))
-        let bulk = try Socket.router(
-            .bulk, in: context, bind: bulkListen ?? address.address(port: address.port.map { $0 + 1 }))
+        var keys: CoordinatorKeys?
+        if case .keys(let given) = security {
+            let commands = commands
+            gate = Gate(try Authenticator(given, in: context) { commands.post(.notice($0)) })
+            keys = given
+        }
+        let control = try Socket.router(.control, in: context, keys: keys, bind: address.address(port: address.port))
+        let bulk = try Socket.router(.bulk, in: context, keys: keys, bind: bulkAddress)
         self.control = control
         self.bulk = bulk
         endpoint = control.endpoint
@@ -80,6 +92,9 @@ public final class CoordinatorLoop: @unchecked Sendable {
             for command in commands.drain() {
                 switch command {
                 case .stop(let exit): handle(.stop(exitCode: exit.exitCode, text: exit.text))
+                case .notice(.event(let event)): delegate.report(.security(event))
+                case .notice(.revoked(let keys)):
+                    expel(gate?.sessions(of: keys) ?? [], exitCode: ExitCode.authentication, text: Gate.revocation)
                 case .vanish:
                     control.dropUnsent()
                     bulk.dropUnsent()
@@ -98,6 +113,7 @@ public final class CoordinatorLoop: @unchecked Sendable {
         // The last references: the context ends with them, once the last messages are on their way and the ports are free.
         control = nil
         bulk = nil
+        gate = nil
         return end ?? FleetExit(exitCode: ExitCode.done, text: "")
     }
 
@@ -108,20 +124,24 @@ public final class CoordinatorLoop: @unchecked Sendable {
         for _ in 0..<256 {
             guard end == nil, let frames = control?.receive() else { return }
             guard let session = frames[0].withBytes({ SessionID(routingID: $0) }) else {
-                handle(.malformed(reason: "control message from a peer without session id", from: nil))
+                malformed("control message from a peer without session id", frames, from: nil)
                 continue
             }
+            guard isWelcome(frames, from: session) else { continue }
             guard frames.count == 2 else {
-                handle(.malformed(reason: "control message of \(frames.count - 1) frames", from: session))
+                malformed("control message of \(frames.count - 1) frames", frames, from: session)
                 continue
             }
             do {
-                handle(.control(try ControlCodec.decode(frames[1]), from: session))
+                let message = try ControlCodec.decode(frames[1])
+                if case .hello(let hello) = message, !isWelcome(frames, from: session, as: hello) { continue }
+                handle(.control(message, from: session))
+                if case .hello = message, !state.isMember(session) { gate?.forget(session) }
             } catch {
                 if case .otherVersion(let version) = error {
                     handle(.otherVersion(version, from: session))
                 } else {
-                    handle(.malformed(reason: error.description, from: session))
+                    malformed(error.description, frames, from: session)
                 }
             }
         }
@@ -131,19 +151,51 @@ public final class CoordinatorLoop: @unchecked Sendable {
         for _ in 0..<32 {
             guard end == nil, let frames = bulk?.receive() else { return }
             guard let session = frames[0].withBytes({ SessionID(routingID: $0) }) else {
-                handle(.malformed(reason: "bulk message from a peer without session id", from: nil))
+                malformed("bulk message from a peer without session id", frames, from: nil)
                 continue
             }
+            guard isWelcome(frames, from: session) else { continue }
             guard frames.count == 3 else {
-                handle(.malformed(reason: "bulk message of \(frames.count - 1) frames", from: session))
+                malformed("bulk message of \(frames.count - 1) frames", frames, from: session)
                 continue
             }
             do {
                 let header = try BulkHeaderCodec.decode(frames[1], payload: frames[2])
                 handle(.bulk(header, from: session), payload: frames[2])
             } catch {
-                handle(.malformed(reason: error.description, from: session))
+                malformed(error.description, frames, from: session)
             }
+        }
+    }
+
+    // MARK: Keys
+
+    /// True when a message may be used: without keys always, with keys when its sender's key may speak in the session.
+    private func isWelcome(_ frames: [Frame], from session: SessionID, as hello: Hello? = nil) -> Bool {
+        let verdict =
+            if let hello { gate?.verdict(on: hello, with: frames.last, in: session, now: .current) } else {
+                gate?.verdict(on: frames.last, in: session, now: .current)
+            }
+        switch verdict {
+        case nil, .pass: return true
+        case .drop(let event):
+            if let event { delegate.report(.security(event)) }
+        case .expel(let exitCode, let text): expel([session], exitCode: exitCode, text: text)
+        }
+        return false
+    }
+
+    private func malformed(_ reason: String, _ frames: [Frame], from session: SessionID?) {
+        handle(.malformed(reason: reason, from: session))
+        guard let bar = gate?.malformed(reason, in: frames.last, now: .current) else { return }
+        delegate.report(.security(bar.event))
+        expel(bar.sessions, exitCode: ExitCode.unavailable, text: bar.text)
+    }
+
+    private func expel(_ sessions: [SessionID], exitCode: Int32, text: String) {
+        for session in sessions {
+            handle(.expel(session, exitCode: exitCode, text: text))
+            gate?.forget(session)
         }
     }
 
@@ -198,6 +250,7 @@ public final class CoordinatorLoop: @unchecked Sendable {
             return .stepCommitted(next: try delegate.finishStep(step, blocks: blocks))
         case .closeSession(let session):
             buffers[session] = nil
+            gate?.forget(session)
             outbox.removeAll { $0.session == session }
         case .report(let event):
             delegate.report(event)
