@@ -53,6 +53,7 @@ let package = Package(
         .systemLibrary(name: "CCrypto", pkgConfig: "libcrypto", providers: [.apt(["libssl-dev"])]),
         .target(name: "CFloat"),
 
+        target("Failpoints", []),
         target("Checksums", ["CCrypto"], settings: [.unsafeFlags(["-O"])]),
         target("Kernels", ["CFloat"], settings: vectorised),
         target("TensorCore", ["Kernels", "CFloat", "CBLAS"], settings: vectorised),
@@ -60,18 +61,18 @@ let package = Package(
         target("MergeVQ", ["NeuralNet", "TensorCore", "Kernels"], settings: [.unsafeFlags(["-O"])]),
         target("Evaluation", ["MergeVQ", "NeuralNet", "TensorCore"], settings: [.unsafeFlags(["-O"])]),
         target("ImageData", ["TensorCore", "Checksums", "CTurboJPEG", "CPNG"], settings: vectorised),
-        target("Checkpoints", ["Checksums", "CHDF5"]),
+        target("Checkpoints", ["Checksums", "Failpoints", "CHDF5"]),
         target("Telemetry", []),
         target("Fleet", []),
         target("Simulation", ["Fleet", "Checksums"]),
-        target("Transport", ["Fleet", "Checksums", "CZeroMQ"]),
+        target("Transport", ["Fleet", "Checksums", "Failpoints", "CZeroMQ"]),
         target(
             "Training",
             [
                 "Evaluation", "MergeVQ", "NeuralNet", "TensorCore", "ImageData", "Checkpoints", "Checksums", "Telemetry", "Fleet", "Transport",
-                yams,
+                "Failpoints", yams,
             ]),
-        target("CommandSupport", ["Training", argumentParser]),
+        target("CommandSupport", ["Training", "Failpoints", argumentParser]),
 
         command("mvq-coordinator", ["Telemetry", "Transport"]),
         command("mvq-worker", ["Fleet", "Transport", "ImageData", logging]),
@@ -83,6 +84,7 @@ let package = Package(
             ]),
 
         .target(name: "TestKit", dependencies: ["NeuralNet", "TensorCore", "Checkpoints"], path: "Tests/TestKit", swiftSettings: strict),
+        tests(of: "Failpoints"),
         tests(of: "Checksums"),
         tests(of: "TensorCore", ["Kernels"]),
         tests(of: "NeuralNet", ["TensorCore"]),

@@ -1,4 +1,5 @@
 import ArgumentParser
+import Failpoints
 import Fleet
 import Foundation
 import Telemetry
@@ -15,10 +16,13 @@ public enum Launch {
         // A reader of our output that goes away is no reason to end.
         signal(SIGPIPE, SIG_IGN)
         do {
+            if let warning = try Failpoints.warning() { StandardError.write("\(warning)\n") }
             var parsed = try command.parseAsRoot()
             try parsed.run()
         } catch let error as any ExitCoded {
             exit(with: FleetExit(error))
+        } catch let error as FaultPlan.Failure {
+            exit(with: FleetExit(exitCode: ExitCode.usage, text: error.description))
         } catch let error as ArgumentParser.ExitCode {
             leave(error.rawValue)
         } catch {

@@ -112,6 +112,15 @@ public enum NumericEnvironment {
     /// The numeric class, e.g. `OpenBLAS 0.3.21 Haswell, glibc 2.36, x86-64-v3, Swift 6.3 (clang 21.0.0)`.
     public static var numericClass: String { "\(library) \(kernelFamily), \(systemLibrary), \(level), \(compiler)" }
 
+    /// What to do on a machine of another class than a run's, for its error message.
+    public static func mend(forClass numericClass: String) -> String {
+        let family = family(ofClass: numericClass)
+        return "start it with \(familyVariable)=\(family)"
+            + (family == commonFamily
+                ? ", which every machine can run," : " (a CPU without these kernels needs a new run with \(commonFamily), which every machine can run)")
+            + " and the run's build and libraries"
+    }
+
     /// The kernel family that a numeric class names.
     public static func family(ofClass numericClass: String) -> String {
         numericClass.prefix { $0 != "," }.split(separator: " ").last.map(String.init) ?? commonFamily

@@ -119,11 +119,7 @@ import Testing
             ({ $0.buildVersion = "0.9" }, "worker node:7 is build 0.9, the coordinator 1.0; install the same build on both"),
             (
                 { $0.numericClass = "zen" },
-                """
-                worker node:7 has numeric class zen, the run haswell; \
-                install the same build and libraries everywhere, and where x86-64 CPUs differ start coordinator and workers with \
-                OPENBLAS_CORETYPE=Haswell, which all of them can run
-                """
+                "worker node:7 has numeric class zen, the run haswell; install the same build and libraries everywhere"
             ),
             (
                 { $0.datasetFingerprint = "old" },

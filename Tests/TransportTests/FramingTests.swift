@@ -72,6 +72,7 @@ import Transport
                     datasetFingerprint: "f")),
             #"{"buildVersion":"1","datasetFingerprint":"f","hostName":"h","numericClass":"n","process":"00000000000000010000000000000abc","processID":5,"protocolVersion":1,"threads":2,"type":"hello"}"#
         ),
+        (.canary(Canary(readings: ["image 0a", "w 1"])), #"{"readings":["image 0a","w 1"],"type":"canary"}"#),
         (.ready, #"{"type":"ready"}"#),
         (.heartbeat(phase: .computing, step: 4, slotsDone: 1), #"{"phase":"computing","slotsDone":1,"step":4,"type":"heartbeat"}"#),
         (.heartbeat(phase: .waiting, step: nil, slotsDone: 0), #"{"phase":"waiting","slotsDone":0,"type":"heartbeat"}"#),

@@ -7,6 +7,10 @@ public struct CoordinatorConfiguration: Sendable {
     public var buildVersion: String
     /// Only workers of the same numeric class are taken in.
     public var numericClass: String
+    /// What a worker has to compute before it is let in; nil for fleets whose workers need not prove it.
+    public var canary: Canary?
+    /// What to do about another numeric class, for the refusal.
+    public var numericClassMend = "install the same build and libraries everywhere"
     /// The run's configuration (YAML), for the workers.
     public var configuration: String
     /// Workers with their own dataset need this fingerprint.
@@ -63,12 +67,9 @@ public struct CoordinatorConfiguration: Sendable {
         if hello.buildVersion != buildVersion {
             return "worker \(hello.name) is build \(hello.buildVersion), the coordinator \(buildVersion); install the same build on both"
         }
-        if hello.numericClass != numericClass {
-            return """
-                worker \(hello.name) has numeric class \(hello.numericClass), the run \(numericClass); \
-                install the same build and libraries everywhere, and where x86-64 CPUs differ start coordinator and workers with \
-                OPENBLAS_CORETYPE=Haswell, which all of them can run
-                """
+        // With a canary the refusal waits for it, to name the first layer that differs.
+        if hello.numericClass != numericClass, canary == nil {
+            return "worker \(hello.name) has numeric class \(hello.numericClass), the run \(numericClass); \(numericClassMend)"
         }
         if let fingerprint = hello.datasetFingerprint, fingerprint != datasetFingerprint {
             return """

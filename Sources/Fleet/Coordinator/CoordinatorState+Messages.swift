@@ -12,7 +12,10 @@ extension CoordinatorState {
         members[position].lastHeard = now
         switch message {
         case .hello: break
+        case .canary(let canary):
+            receive(canary, member: position)
         case .ready:
+            guard mayBeReady(position) else { return drop("'ready' before its canary", from: session) }
             members[position].isReady = true
         case .heartbeat(_, let step, let slotsDone):
             guard step == plan.step, members[position].lease != nil, slotsDone > members[position].slotsDone else { break }

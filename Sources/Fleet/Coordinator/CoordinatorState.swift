@@ -57,6 +57,8 @@ public struct CoordinatorState: Sendable {
     struct Member {
         let id: SessionID
         let hello: Hello
+        /// It has computed the run's canary.
+        var hasCanary = false
         var isReady = false
         var isAttached = false
         var lastHeard: Instant

@@ -8,6 +8,7 @@ extension ControlMessage: Codable {
     package var name: String {
         switch self {
         case .hello: "hello"
+        case .canary: "canary"
         case .ready: "ready"
         case .heartbeat: "heartbeat"
         case .credit: "credit"
@@ -34,6 +35,7 @@ extension ControlMessage: Codable {
         switch self {
         case .ready, .helloAgain: break
         case .hello(let hello): try hello.encode(to: encoder)
+        case .canary(let canary): try canary.encode(to: encoder)
         case .welcome(let welcome): try welcome.encode(to: encoder)
         case .heartbeat(let phase, let step, let slotsDone):
             try fields.encode(phase, forKey: .phase)
@@ -67,6 +69,7 @@ extension ControlMessage: Codable {
         let type: String = try value(.type)
         switch type {
         case "hello": self = .hello(try Hello(from: decoder))
+        case "canary": self = .canary(try Canary(from: decoder))
         case "ready": self = .ready
         case "heartbeat":
             self = .heartbeat(

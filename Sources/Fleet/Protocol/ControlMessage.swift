@@ -16,6 +16,8 @@ public enum ControlMessage: Sendable, Equatable {
 
     /// First message of a session.
     case hello(Hello)
+    /// What the worker computes of the fixed image, before `ready`.
+    case canary(Canary)
     /// The model is built; plans, weights and leases may come.
     case ready
     /// Each second. `slotsDone` counts the finished slots of the leased block.

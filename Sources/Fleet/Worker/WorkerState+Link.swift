@@ -72,6 +72,7 @@ extension WorkerState {
             becomeReady()
         } else {
             model = welcome
+            canary = nil
             buildsUnderWay += 1
             actions.append(.buildModel(welcome))
         }
@@ -85,6 +86,7 @@ extension WorkerState {
     private mutating func becomeReady() {
         guard link == .building, buildsUnderWay == 0 else { return }
         link = .joined
+        if let canary { send(.canary(canary)) }
         send(.ready)
     }
 

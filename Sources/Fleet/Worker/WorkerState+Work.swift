@@ -30,7 +30,7 @@ extension WorkerState {
         case .revoke(let step, let block):
             guard work?.step == step, work?.block == block else { return }
             abandonWork()
-        case .hello, .ready, .heartbeat, .credit, .weightsReceived, .samplesNeeded, .blockDone, .leave, .fault, .welcome, .refuse,
+        case .hello, .canary, .ready, .heartbeat, .credit, .weightsReceived, .samplesNeeded, .blockDone, .leave, .fault, .welcome, .refuse,
             .helloAgain, .bye:
             drop("'\(message.name)', which only a worker may say")
         }

@@ -14,6 +14,8 @@ public struct WorkerState: Sendable {
         case otherVersion(Int)
         /// A connection could not be made or broke.
         case disconnected(reason: String)
+        /// What the model computes of the fixed image; comes before `modelReady`.
+        case canaryComputed(Canary)
         /// The answer to `buildModel`.
         case modelReady
         case modelRefused(exitCode: Int32, text: String)
@@ -111,6 +113,8 @@ public struct WorkerState: Sendable {
     var welcome: Welcome?
     /// The welcome that the newest model was asked for with.
     var model: Welcome?
+    /// What the newest model computed of the fixed image.
+    var canary: Canary?
     var buildsUnderWay = 0
     /// The highest generation seen of a run.
     var newest: (run: RunID, generation: UInt64)?
@@ -164,6 +168,7 @@ public struct WorkerState: Sendable {
                 install the same release on both
                 """)
         case .disconnected(let reason): rejoin(reason: reason, now: now)
+        case .canaryComputed(let computed): canary = computed
         case .modelReady: modelReady()
         case .modelRefused(let exitCode, let text), .failed(let exitCode, let text): fail(exitCode, text)
         case .planRefused(let text): fail(ExitCode.configuration, text)

@@ -12,6 +12,9 @@ public final class Graph {
     public let recomputation: Recomputation
     let weights: Tensor
     let gradients: Tensor?
+    /// Is told the result of every operation, with the name of the last parameter that was asked for: a layer's results have its name.
+    public var observer: ((_ layer: String, _ value: Tensor) -> Void)?
+    private var layer = "input"
     private var recorded = 0
     /// What parameters are while `frozen` runs.
     private var frozenWeights: Tensor?
@@ -33,6 +36,7 @@ public final class Graph {
 
     /// The variable of a parameter; its gradient is a view into the gradient vector. While `frozen` runs: a constant.
     public subscript(parameter: Parameter) -> Variable {
+        if observer != nil { layer = parameter.name }
         if let frozenWeights { return constant(frozenWeights.slice(from: parameter.offset, parameter.shape)) }
         return Variable(
             weights.slice(from: parameter.offset, parameter.shape), graph: self,
@@ -71,6 +75,7 @@ public final class Graph {
         _ value: Tensor, of inputs: [Variable] = [], passing others: [Variable] = [], again: (() -> Tensor)? = nil,
         backward: @escaping (Tensor) -> Void
     ) -> Variable {
+        observer?(layer, value)
         guard isRecording, inputs.contains(where: \.needsGradient) || others.contains(where: \.needsGradient) else { return constant(value) }
         let result = recordedOperation(value, of: inputs, passing: others, backward: backward)
         result.again = again

@@ -181,6 +181,8 @@ public final class CoordinatorRun: @unchecked Sendable {
             numericClass: facts.numericClass, configuration: configuration.yaml, datasetFingerprint: facts.datasetFingerprint,
             sampleCount: folder.count, weightsBytes: vectors.weightsCount * MemoryLayout<Float>.stride,
             gradientBytes: vectors.resultCount * MemoryLayout<Float>.stride)
+        fleet.canary = try Canary(configuration, pool: pool)
+        fleet.numericClassMend = NumericEnvironment.mend(forClass: facts.numericClass)
         fleet.minimumWorkers = options.minimumWorkers
         fleet.timing.gatherTimeout = .seconds(options.gatherSeconds)
         return try CoordinatorLoop(configuration: fleet, plan: plan.stepPlan(state.step), listen: options.listen, security: options.security, delegate: self)

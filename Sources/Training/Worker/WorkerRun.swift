@@ -51,6 +51,8 @@ public final class WorkerRun: WorkerDelegate {
         log("joined run \(welcome.runID) (generation \(welcome.generation)): \(task.layout.count) parameters", false)
     }
 
+    public func canary() throws -> Canary? { try Canary(run().plan.configuration, pool: pool) }
+
     private func run() -> Joined {
         guard let joined = joined.withLock({ $0 }) else { preconditionFailure("work came before the welcome") }
         return joined

@@ -18,6 +18,7 @@ final class ComputeThread: Sendable {
     }
 
     enum Result: Sendable {
+        case canary(Canary)
         case joined
         case joinFailed(FleetExit)
         case progress(step: Int, block: SlotBlock, slotsDone: Int)
@@ -51,6 +52,7 @@ final class ComputeThread: Sendable {
         case .join(let welcome):
             do {
                 try delegate.join(welcome)
+                if let canary = try delegate.canary() { results.post(.canary(canary)) }
                 results.post(.joined)
             } catch {
                 results.post(.joinFailed(FleetExit(error)))

@@ -36,6 +36,8 @@ public struct BlockGradient: Sendable {
 public protocol WorkerDelegate: AnyObject, Sendable {
     /// Builds the model of the welcome's configuration. May be called again, for another run.
     func join(_ welcome: Welcome) throws
+    /// What the model computes of the fixed image, for coordinators that want to see it; called after `join`.
+    func canary() throws -> Canary?
     /// The worker's own plan of a step, to compare with the coordinator's.
     func plan(step: Int) throws -> StepPlan
     /// Samples of the block that are not here.
@@ -48,4 +50,9 @@ public protocol WorkerDelegate: AnyObject, Sendable {
     func compute(step: Int, block: SlotBlock, weights: BulkBuffer, slotDone: () -> Bool) throws -> BlockGradient?
     /// Something happened; for logs.
     func report(_ event: WorkerEvent)
+}
+
+extension WorkerDelegate {
+    /// None: for workers without arithmetic of their own.
+    public func canary() throws -> Canary? { nil }
 }

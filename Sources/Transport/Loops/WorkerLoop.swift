@@ -175,6 +175,7 @@ public final class WorkerLoop: @unchecked Sendable {
 
     private func take(_ result: ComputeThread.Result) {
         switch result {
+        case .canary(let canary): handle(.canaryComputed(canary))
         case .joined: handle(.modelReady)
         case .joinFailed(let exit): handle(.modelRefused(exitCode: exit.exitCode, text: exit.text))
         case .progress(let step, let block, let slotsDone): handle(.progress(step: step, block: block, slotsDone: slotsDone))

@@ -25,8 +25,26 @@ extension ProcessTests {
                 #expect(try worker.exitCode() == 78, "\(worker.standardError)")
                 expectOneComplaint(
                     worker,
-                    ["has numeric class OpenBLAS", "Sandybridge", "the run OpenBLAS", "Haswell", "OPENBLAS_CORETYPE=Haswell, which all of them"])
+                    [
+                        "has numeric class OpenBLAS", "Sandybridge", "the run OpenBLAS", "computes other numbers from encoder.", " (stage ",
+                        "start it with OPENBLAS_CORETYPE=Haswell, which every machine can run",
+                    ])
                 #expect(coordinator.isRunning)
+            }
+        }
+
+        /// Its class is right, what it computes is not.
+        @Test(arguments: [
+            (["MVQ_FAIL": "worker.canary=flip"], "computes other numbers from image (stage 1 of "),
+        ])
+        func aWorkerThatComputesOtherNumbersIsRefused(environment: [String: String], reason: String) throws {
+            try Workshop.here().withRun { fleet in
+                let coordinator = try fleet.start()
+                let worker = try fleet.worker(hasData: false, environment: environment)
+                #expect(try worker.exitCode() == 78, "\(worker.standardError)")
+                #expect(worker.complaints.last?.contains(reason) == true, "\(worker.complaints)")
+                #expect(worker.complaints.last?.contains("has the run's numeric class OpenBLAS") == true)
+                #expect(coordinator.isRunning && fleet.run.committed == 0)
             }
         }
 
