@@ -74,7 +74,7 @@ let package = Package(
             ]),
         target("CommandSupport", ["Training", "Failpoints", argumentParser]),
 
-        command("mvq-coordinator", ["Telemetry", "Transport"]),
+        command("mvq-coordinator", ["Fleet", "Telemetry", "Transport"]),
         command("mvq-worker", ["Fleet", "Transport", "ImageData", logging]),
         command(
             "mvq",
@@ -91,7 +91,7 @@ let package = Package(
         tests(of: "MergeVQ", ["NeuralNet", "TensorCore"]),
         tests(of: "Evaluation", ["MergeVQ", "NeuralNet", "TensorCore"]),
         tests(of: "ImageData", ["Checksums", "TensorCore"]),
-        tests(of: "Checkpoints", ["Checksums"]),
+        tests(of: "Checkpoints", ["Checksums", "Failpoints"]),
         tests(of: "Telemetry"),
         tests(of: "Fleet"),
         tests(of: "Simulation", ["Fleet"]),

@@ -44,14 +44,22 @@ public final class AppendOnlyFile {
     deinit { close(descriptor) }
 
     /// Adds one line (without its line end). If it cannot be written completely, the file is left as it was.
-    public func append(_ line: String) throws {
+    ///
+    /// - Parameter halfway: called when half of the line is written; a crash there leaves a torn line.
+    public func append(_ line: String, halfway: (() -> Void)? = nil) throws {
         precondition(!line.utf8.contains(UInt8(ascii: "\n")), "\(path): a line with a line end in it: \(line)")
         let bytes = Array(line.utf8) + [UInt8(ascii: "\n")]
         do {
             guard lseek(descriptor, off_t(length), SEEK_SET) >= 0 else {
                 throw FileError(operation: "write", path: path, code: errno)
             }
-            try FileSystem.write(bytes, to: descriptor, path)
+            if let halfway {
+                try FileSystem.write(Array(bytes[..<(bytes.count / 2)]), to: descriptor, path)
+                halfway()
+                try FileSystem.write(Array(bytes[(bytes.count / 2)...]), to: descriptor, path)
+            } else {
+                try FileSystem.write(bytes, to: descriptor, path)
+            }
             if isSynchronised, fsync(descriptor) != 0 { throw FileError(operation: "write", path: path, code: errno) }
         } catch {
             // Should this fail too, the next opening cuts the torn line off.

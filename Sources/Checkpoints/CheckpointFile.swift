@@ -1,3 +1,4 @@
+internal import Failpoints
 import Foundation
 
 /// The HDF5 file of a checkpoint: arrays as datasets with a `sha256` attribute each, the state as attributes of `/state`,
@@ -10,11 +11,13 @@ enum CheckpointFile {
 
     /// Writes the file and returns the digests of its datasets, sorted by path; `progress` hears of each array. Throws `HDF5Error`.
     static func write(
-        _ checkpoint: Checkpoint, to path: String, progress: (CheckpointArray) -> Void = { _ in }
+        _ checkpoint: some CheckpointContent, to path: String, progress: (CheckpointArray) -> Void = { _ in }
     ) throws -> [DatasetDigest] {
         let writer = try HDF5Writer(creating: path)
         var digests: [DatasetDigest] = []
-        for array in checkpoint.arrays.sorted(by: { $0.path < $1.path }) {
+        for deferred in checkpoint.deferredArrays.sorted(by: { $0.path < $1.path }) {
+            Failpoints.reach(.checkpointDataset)
+            let array = deferred.array
             let digest = array.digest
             try array.values.withUnsafeBufferPointer { try writer.write(array.path, shape: array.shape, values: $0) }
             try writer.setAttribute("sha256", .string(digest), of: array.path)
@@ -23,10 +26,11 @@ enum CheckpointFile {
         }
         try writer.createGroup("/state")
         try writer.setAttribute("step", .integer(checkpoint.step), of: "/state")
-        for (name, value) in checkpoint.attributes.sorted(by: { $0.key < $1.key }) {
+        let attributes = checkpoint.attributes
+        for (name, value) in attributes.sorted(by: { $0.key < $1.key }) {
             try writer.setAttribute(name, value, of: "/state")
         }
-        let content = contentDigest(step: checkpoint.step, attributes: checkpoint.attributes, datasets: digests)
+        let content = contentDigest(step: checkpoint.step, attributes: attributes, datasets: digests)
         try writer.setAttribute("format", .string(format), of: "/")
         try writer.setAttribute("format_version", .integer(version), of: "/")
         try writer.setAttribute("content_sha256", .string(content), of: "/")

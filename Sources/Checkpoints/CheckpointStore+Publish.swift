@@ -1,4 +1,5 @@
 internal import Checksums
+internal import Failpoints
 import Foundation
 
 extension CheckpointStore {
@@ -8,13 +9,14 @@ extension CheckpointStore {
     ///
     /// Throws `CheckpointError` (`.noSpace`, `.notPublished`); temporary files are removed and earlier checkpoints are intact.
     @discardableResult
-    public func publish(_ checkpoint: Checkpoint) throws -> PublishedCheckpoint {
+    public func publish(_ checkpoint: some CheckpointContent) throws -> PublishedCheckpoint {
         let file = path(of: checkpoint.step)
         let manifestFile = CheckpointManifest.path(of: file)
         let (temporary, temporaryManifest) = (FileSystem.temporaryName(of: file), FileSystem.temporaryName(of: manifestFile))
         var stage = PublishStage.freeSpace
         func enter(_ next: PublishStage) throws {
             stage = next
+            Failpoints.reach(next.failpoint)
             try beforeStage(next)
         }
         do {
@@ -23,6 +25,8 @@ extension CheckpointStore {
             try requireSpace(for: checkpoint)
 
             try enter(.write)
+            // Never into a file that somebody else still has open: a coordinator that was superseded and wakes.
+            unlink(temporary)
             let datasets = try CheckpointFile.write(checkpoint, to: temporary)
 
             try enter(.synchronise)
@@ -54,6 +58,7 @@ extension CheckpointStore {
             try link("latest", to: checkpoint.step)
             try enter(.retention)
             let removed = try removeOld(published: checkpoint.step)
+            Failpoints.reach(.checkpointPublished)
             return PublishedCheckpoint(step: checkpoint.step, file: file, bytes: bytes, sha256: digest, removed: removed)
         } catch {
             unlink(temporary)
@@ -87,9 +92,9 @@ extension CheckpointStore {
     }
 
     /// A checkpoint needs its numbers, about 4 KiB of headers a dataset, and room to spare.
-    private func requireSpace(for checkpoint: Checkpoint) throws {
+    private func requireSpace(for checkpoint: some CheckpointContent) throws {
         var bytes = 1 << 16
-        for array in checkpoint.arrays { bytes += array.values.count * MemoryLayout<Float>.size + 4096 }
+        for array in checkpoint.deferredArrays { bytes += array.bytes + 4096 }
         for value in checkpoint.attributes.values { bytes += (value.string?.utf8.count ?? 8) + 64 }
         let needed = bytes + bytes / 10 * 3
         let free = try FileSystem.freeBytes(in: directory)
@@ -112,5 +117,23 @@ extension CheckpointStore {
         }
         try FileSystem.rename(temporary, to: path)
         try FileSystem.synchroniseFolder(of: path)
+    }
+}
+
+extension PublishStage {
+    /// Where `MVQ_FAIL` can stop a publication: when the stage begins.
+    var failpoint: Failpoint {
+        switch self {
+        case .freeSpace: .checkpointFreeSpace
+        case .write: .checkpointWrite
+        case .synchronise: .checkpointSynchronise
+        case .verify: .checkpointVerify
+        case .manifest: .checkpointManifest
+        case .renameManifest: .checkpointRenameManifest
+        case .renameFile: .checkpointRenameFile
+        case .synchroniseFolder: .checkpointSynchroniseFolder
+        case .latest: .checkpointLatest
+        case .retention: .checkpointRetention
+        }
     }
 }

@@ -25,8 +25,13 @@ struct HDF5Handle: ~Copyable {
 enum HDF5Library {
     /// Stops HDF5 from printing its error stack; failures become typed errors. Needed once on each thread that calls HDF5.
     static func silence() {
+        _ = keepsQuietAtExit
         H5Eset_auto2(hid_t(H5E_DEFAULT), nil, nil)
     }
+
+    /// Before the library's first use: it need not close anything at the end of the process. Files are closed by whoever opened them, and one that
+    /// could not be (the disk was full) would hold the end up with "infinite loop closing library".
+    private static let keepsQuietAtExit: Bool = H5dont_atexit() >= 0
 
     /// The most specific message of the last failed call of this thread, on one line.
     static func lastFailure() -> String {

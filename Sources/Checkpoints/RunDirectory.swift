@@ -24,7 +24,7 @@ public enum RunDirectoryError: Error, Equatable, CustomStringConvertible {
         case .superseded(let path, let own, let current):
             "\(path): this coordinator is generation \(own), generation \(current) has taken over; stop one of them"
         case .damagedGeneration(let path):
-            "\(path): holds no generation number; write the highest generation of journal.jsonl into it"
+            "\(path): holds no generation number; write the one that run.lock beside it names into it, as a line of its own"
         }
     }
 }

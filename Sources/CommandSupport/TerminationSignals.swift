@@ -1,7 +1,8 @@
 import Foundation
 
-/// Calls back when the process is asked to end (SIGTERM, SIGINT, or SIGHUP of a lost terminal), with how often it was asked. What comes within a
-/// second counts as one request: a terminal's Ctrl-C and the launching script's SIGTERM arrive together.
+/// Calls back when the process is asked to end (SIGTERM, SIGINT, SIGUSR1 as a scheduler's early warning, or SIGHUP of a lost terminal), with how
+/// often it was asked. What comes within a second counts as one request: a terminal's Ctrl-C and the launching script's SIGTERM arrive together,
+/// and so do the signals that a scheduler sends to a job's steps and to its script.
 // Sendable: set up once, then only read.
 public final class TerminationSignals: @unchecked Sendable {
     private var sources: [any DispatchSourceSignal] = []
@@ -10,7 +11,7 @@ public final class TerminationSignals: @unchecked Sendable {
     private var last: Double?
 
     public init(_ handler: @escaping @Sendable (_ times: Int) -> Void) {
-        for number in [SIGTERM, SIGINT, SIGHUP] {
+        for number in [SIGTERM, SIGINT, SIGHUP, SIGUSR1] {
             signal(number, SIG_IGN)
             let source = DispatchSource.makeSignalSource(signal: number, queue: queue)
             source.setEventHandler { [self] in

@@ -56,4 +56,11 @@ public enum Failpoint: String, CaseIterable, Sendable {
     case checkpointRetention = "checkpoint.retention"
     /// All is done.
     case checkpointPublished = "checkpoint.published"
+
+    // An evaluation that is done and has to be noted.
+    case evaluationPicture = "evaluation.picture"
+    /// A line of the log is about to be written.
+    case evaluationLine = "evaluation.line"
+    /// The link to the best checkpoint is about to be set.
+    case evaluationBest = "evaluation.best"
 }

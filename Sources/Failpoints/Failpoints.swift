@@ -20,6 +20,11 @@ public enum Failpoints {
         return "MVQ_FAIL is set: this process will fail on purpose (\(text))"
     }
 
+    /// Whether the plan has a fault at a point: for places that have to prepare one.
+    public static func isPlanned(_ point: Failpoint) -> Bool {
+        isOn && plan?.faults.contains { $0.point == point } == true
+    }
+
     /// Comes by a point: kills, stops or slows the process if the plan says so.
     ///
     /// - Returns: `flip` or `nan`, for the caller to do; nil otherwise.

@@ -5,7 +5,7 @@ import NeuralNet
 import TensorCore
 
 /// Everything a run changes as it trains, and its form in checkpoints (docs/checkpoint-format.md).
-public struct TrainingState {
+public struct TrainingState: Sendable {
     public var optimizer: AdamW.State
     public var statistics: StageOneStatistics
     /// Committed steps.
@@ -14,7 +14,7 @@ public struct TrainingState {
     /// The digest of all that workers get: the bytes of the weights, then of the statistics.
     public var weightsDigest: String { TrainingState.weightsDigest(optimizer.weights, statistics) }
 
-    private static func weightsDigest(_ weights: Tensor, _ statistics: StageOneStatistics) -> String {
+    static func weightsDigest(_ weights: Tensor, _ statistics: StageOneStatistics) -> String {
         let hash = SHA256()
         weights.withBytes { hash.update($0) }
         statistics.values.withUnsafeBytes { hash.update($0) }
@@ -83,31 +83,9 @@ public struct TrainingState {
         }
     }
 
-    /// The state as a checkpoint, parameters under their official names and in official layout; a copy that training may outrun.
+    /// The state as a checkpoint, all of it in memory: for small models. A run takes a `TrainingSnapshot`.
     public func checkpoint(model: StageOneModel, facts: Facts) -> Checkpoint {
-        let layout = model.layout
-        func arrays(_ group: String, _ vector: Tensor, _ range: Range<Int>) -> [CheckpointArray] {
-            layout.parameters.filter { range.contains($0.offset) }.map {
-                CheckpointArray(path: "/\(group)/\($0.name)", shape: $0.officialShape, values: $0.official(from: vector))
-            }
-        }
-        let all = 0..<layout.count
-        let values = statistics.values
-        let arrays = arrays("model", optimizer.weights, all) + arrays("ema", optimizer.ema, all)
-            + model.optimizers.flatMap { part in
-                arrays("optimizer/\(part.name)/first_moment", optimizer.firstMoment, part.range)
-                    + arrays("optimizer/\(part.name)/second_moment", optimizer.secondMoment, part.range)
-            }
-            + statistics.buffers.map { CheckpointArray(path: "/statistics/\($0.name)", shape: [$0.range.count], values: Array(values[$0.range])) }
-        return Checkpoint(
-            step: step,
-            attributes: [
-                "epoch": .integer(facts.epoch), "first_step": .integer(facts.firstStep), "optimizer_step": .integer(optimizer.step),
-                "config": .string(facts.configuration.yaml), "seed": .integer(facts.configuration.seed),
-                "run_id": .string(facts.runID), "dataset_fingerprint": .string(facts.datasetFingerprint),
-                "sample_count": .integer(facts.sampleCount), "numeric_class": .string(facts.numericClass),
-                "build": .string(BuildVersion.current), "weights_digest": .string(weightsDigest),
-            ], arrays: arrays)
+        Checkpoint(TrainingSnapshot(sharing: self, model: model, facts: facts))
     }
 
     /// The state of a checkpoint.

@@ -1,6 +1,8 @@
 import ArgumentParser
 import CommandSupport
+import Fleet
 import Foundation
+import Synchronization
 import Telemetry
 import Training
 import Transport
@@ -29,8 +31,11 @@ struct CoordinatorCommand: ParsableCommand {
             The same command continues an interrupted run. The result does not depend, to the bit, on how many workers there are or how often
             they come and go. DIR/train/<class>/*.JPEG is the layout of --data; 'mvq dataset synthesize' makes some if you have none.
 
+            SIGTERM, SIGINT and SIGUSR1 end the run within --grace seconds: the step at hand is finished if there is time for it and for its
+            checkpoint, otherwise dropped. A second signal ends it at once. Nothing is lost either way: the journal has every committed step.
+
             Exit codes: 0 done, 64 usage, 65 bad data, 66 no valid checkpoint, 67 replay mismatch, or samples not seen exactly once, 69 no
-            workers in time or address not available, 73 run held by another coordinator, 74 disk, 75 stopped (start again to continue), 76 a loss is not a finite number, 77 keys
+            workers in time or address not available, 73 run held by another coordinator, 74 disk, 75 (or --requeue-exit-code) stopped (start again to continue), 76 a loss is not a finite number, 77 keys
             that are missing or that others can read, 78 configuration.
             """,
         version: BuildVersion.current)
@@ -65,6 +70,12 @@ struct CoordinatorCommand: ParsableCommand {
     @Option(help: ArgumentHelp("Give up (exit code 69) after so long without any worker.", valueName: "seconds"))
     var gatherSeconds = 600.0
 
+    @Option(help: ArgumentHelp("What the cluster leaves between SIGTERM and SIGKILL: Slurm's KillWait, Kubernetes' terminationGracePeriodSeconds.", valueName: "seconds"))
+    var grace = 30.0
+
+    @Option(help: ArgumentHelp("Exit code of a stopped run, where the cluster wants another one than 75 to requeue it.", valueName: "code"))
+    var requeueExitCode: Int32 = ExitCode.preempted
+
     @Option(help: ArgumentHelp("Override a key of the configuration, e.g. training.steps=200; may be repeated.", valueName: "key=value"))
     var set: [ConfigurationOverride] = []
 
@@ -74,6 +85,10 @@ struct CoordinatorCommand: ParsableCommand {
         guard keys == nil || !insecure else { throw ValidationError("--keys and --insecure exclude each other; leave one out") }
         guard (0.001...1e9).contains(gatherSeconds) else {
             throw ValidationError("--gather-seconds is \(gatherSeconds); it must be more than 0, and at most 1e9")
+        }
+        guard (0.1...86_400).contains(grace) else { throw ValidationError("--grace is \(grace); it must be 0.1 or more, and at most 86400") }
+        guard (1...125).contains(requeueExitCode), requeueExitCode == ExitCode.preempted || !(64...78).contains(requeueExitCode) else {
+            throw ValidationError("--requeue-exit-code is \(requeueExitCode); give 1 to 125 but none of the codes 64 to 78 that mean something else")
         }
     }
 
@@ -90,15 +105,25 @@ struct CoordinatorCommand: ParsableCommand {
             }
         let options = CoordinatorOptions(
             data: data, run: runDirectory, listen: listen, resume: start, minimumWorkers: minWorkers, threads: threads, gatherSeconds: gatherSeconds,
-            security: security)
-        let coordinator = try CoordinatorRun(
-            configuration: configuration, options: options, progress: .standardError())
-        let signals = TerminationSignals { times in
-            // The second signal skips what is optional; publishing a checkpoint is safe to cut off at any point.
-            if times > 1 { _exit(75) }
+            graceSeconds: grace, security: security)
+        let running = Mutex<CoordinatorRun?>(nil)
+        // Before the run is taken, which may take long: an end then is as good as one later.
+        let signals = TerminationSignals { [requeueExitCode] times in
+            @Sendable func leave(_ text: String) -> Never { Launch.exit(with: FleetExit(exitCode: requeueExitCode, text: text)) }
+            guard times == 1 else { leave("stopped at once; the same command continues the run from its newest checkpoint") }
+            guard let coordinator = running.withLock({ $0 }) else { leave("stopped before it began; the same command starts the run") }
             coordinator.requestStop()
+            // Whatever is being done then, a checkpoint perhaps: it is safe to cut off at any point.
+            let seconds = coordinator.graceSeconds
+            DispatchQueue.global().asyncAfter(deadline: .now() + seconds) {
+                leave("stopped after \(seconds) s, not all was written by then; the same command continues the run from its newest checkpoint")
+            }
         }
-        let end = withExtendedLifetime(signals) { coordinator.run() }
-        Launch.exit(with: end)
+        let end = try withExtendedLifetime(signals) {
+            let coordinator = try CoordinatorRun(configuration: configuration, options: options, progress: .standardError())
+            running.withLock { $0 = coordinator }
+            return coordinator.run()
+        }
+        Launch.exit(with: end.exitCode == ExitCode.preempted ? FleetExit(exitCode: requeueExitCode, text: end.text) : end)
     }
 }

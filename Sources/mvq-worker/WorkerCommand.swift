@@ -4,6 +4,7 @@ import Fleet
 import Foundation
 import ImageData
 import Logging
+import Synchronization
 import TensorCore
 import Training
 import Transport
@@ -72,6 +73,11 @@ struct WorkerCommand: ParsableCommand {
             if let keys { .keys(try WorkerKeys(folder: keys)) } else if insecure { .insecure } else { .loopbackOnly }
         try security.check(connect: connect)
         if insecure { logger.warning("INSECURE: whoever is between here and \(connect) can read and change everything; give --keys instead") }
+        let running = Mutex<WorkerLoop?>(nil)
+        let signals = TerminationSignals { times in
+            guard times == 1, let loop = running.withLock({ $0 }) else { _exit(0) }
+            loop.requestStop(reason: "asked to stop")
+        }
         let folder = try data.map { try ImageFolder(root: $0, split: "train") }
         let fingerprint = try folder?.fingerprint()
         let worker = WorkerRun(folder: folder, threads: threads) { [logger] text, isRoutine in
@@ -85,10 +91,7 @@ struct WorkerCommand: ParsableCommand {
             process: SessionID(high: .random(in: 0...UInt64.max), low: .random(in: 0...UInt64.max)), threads: threads,
             datasetFingerprint: fingerprint)
         let loop = try WorkerLoop(address: connect, hello: hello, timing: timing, security: security, delegate: worker)
-        let signals = TerminationSignals { times in
-            if times > 1 { _exit(0) }
-            loop.requestStop(reason: "asked to stop")
-        }
+        running.withLock { $0 = loop }
         let end = withExtendedLifetime(signals) { loop.run() }
         if end.exitCode == ExitCode.done { logger.info("\(end.text)") }
         Launch.exit(with: end)

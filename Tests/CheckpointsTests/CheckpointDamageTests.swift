@@ -71,7 +71,7 @@ struct CheckpointDamageTests {
 
     @Test func everyBitFlipIsNoticed() throws {
         let random = Philox(seed: 20, domain: "bit flips")
-        for trial in 0..<400 {
+        for trial in 0..<1000 {
             let inManifest = trial % 4 == 3
             var bytes = inManifest ? manifestBytes : fileBytes
             let bit = random.integer(below: bytes.count * 8, sample: trial)

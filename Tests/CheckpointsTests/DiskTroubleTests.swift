@@ -73,6 +73,10 @@ struct DiskTroubleTests {
                 #expect(error.exitCode == 74 && !error.description.contains("\n"), "\(error)")
             }
             try expectOldIntact(store)
+            let open = try FileManager.default.contentsOfDirectory(atPath: "/proc/self/fd").filter {
+                (try? FileManager.default.destinationOfSymbolicLink(atPath: "/proc/self/fd/\($0)"))?.hasPrefix(disk) == true
+            }
+            #expect(open.isEmpty, "files left open: \(open)")
             // With space again, publishing works in the same process.
             try FileManager.default.removeItem(atPath: ballast)
             let calm = CheckpointStore(directory: disk)

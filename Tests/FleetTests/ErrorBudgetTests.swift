@@ -123,6 +123,13 @@ import Testing
         #expect(!ends.isEmpty && ends.allSatisfy { $0.utf8.count < 3000 })
     }
 
+    /// A canary's stage of one character with very many accents is quoted in the refusal.
+    @Test func quotedTextsAreCut() {
+        let canary = Canary(readings: ["e" + String(repeating: "\u{301}", count: 400_000)])
+        let text = canary.firstDifference(from: Canary(readings: ["image 1"]))
+        #expect(text.map { $0.utf8.count < 300 } == true)
+    }
+
     /// Reports of what was dropped end when there are too many, and say so later.
     @Test func droppedMessagesDoNotFillTheLog() {
         var fed = Fed()

@@ -50,6 +50,15 @@ import Testing
         #expect(zeros.records.count == 2 && zeros.tornTail != nil)
     }
 
+    /// A line whose chain is intact and whose step cannot be: also at the end it is no torn line.
+    @Test(arguments: [Int.max, -1]) func aForgedStepIsNamed(step: Int) throws {
+        var journal = Journal(digest: Self.digest)
+        var record = Self.record(0)
+        record.step = step
+        let text = journal.append(record)
+        #expect(throws: JournalError.impossibleStep(line: 1, step: step)) { try Journal(reading: text, digest: Self.digest) }
+    }
+
     @Test func damageInTheMiddleIsNamed() {
         var lines = Self.text(4).split(separator: "\n").map(String.init)
         func read() throws(JournalError) -> Journal { try Journal(reading: lines.joined(separator: "\n") + "\n", digest: Self.digest) }

@@ -55,6 +55,34 @@ import Training
         }
     }
 
+    /// The one that a run uses: training goes on while the arrays are made, one by one, and while another snapshot waits.
+    @Test func aSnapshotDoesNotChangeWhileItIsWritten() throws {
+        let state = state()
+        let expected = Checkpoint(state.checkpoint(model: task.model, facts: facts))
+        var memory = SnapshotMemory(model: task.model)
+        let pool = ThreadPool(threads: 2)
+        @Sendable func spoil() {
+            for vector in [state.optimizer.weights, state.optimizer.ema, state.optimizer.firstMoment, state.optimizer.secondMoment] {
+                vector.withElements { elements in for i in elements.indices { elements[i] += 1 } }
+            }
+        }
+        try withTemporaryFolder { folder in
+            // Between the stages of the publication training takes a step; the file is read back and compared in one of them.
+            let store = CheckpointStore(directory: folder, beforeStage: { _ in spoil() })
+            do {
+                let snapshot = memory.snapshot(of: state, facts: facts, pool: pool)
+                spoil()
+                let later = memory.snapshot(of: state, facts: facts, pool: pool)
+                try store.publish(snapshot)
+                let isOld = try store.load(step: 42).checkpoint.contentSHA256 == expected.contentSHA256
+                #expect(isOld && Checkpoint(later).contentSHA256 != expected.contentSHA256)
+                #expect(memory.allocated == 2)
+            }
+            for _ in 0..<3 { try store.publish(memory.snapshot(of: state, facts: facts, pool: pool)) }
+            #expect(memory.allocated == 2, "the memory of snapshots that were written is used again")
+        }
+    }
+
     /// A checkpoint is a copy: training may write the vectors in place while it is on its way to the disk.
     @Test func aCheckpointDoesNotChangeWithTheState() {
         let state = state()

@@ -24,6 +24,8 @@ extension CoordinatorState {
     }
 
     mutating func refuse(_ session: SessionID, _ text: String, exitCode: Int32 = ExitCode.configuration) {
+        // It may quote what the worker said, and has to fit into a message.
+        let text = text.bounded(4000)
         report(.refused(session, text: text))
         actions.append(.send(.refuse(exitCode: exitCode, text: text), to: session))
     }

@@ -23,6 +23,7 @@ extension CoordinatorState {
         guard members[position].planned != plan.step else { return }
         if !members.contains(where: { $0.planned == plan.step }) {
             report(.stepStarted(step: plan.step, workers: readyCount))
+            noteStepBegin()
         }
         members[position].planned = plan.step
         actions.append(.send(.plan(plan), to: members[position].id))

@@ -23,6 +23,8 @@ public struct CoordinatorState: Sendable {
         case stepCommitted(next: StepPlan?)
         /// The run is to end: preemption, or an error on the coordinator's side.
         case stop(exitCode: Int32, text: String)
+        /// The run is to end after the step at hand if that is committed by the deadline, otherwise without it.
+        case stopAfterStep(exitCode: Int32, text: String, deadline: Instant)
     }
 
     /// What the driver has to do, in this order.
@@ -94,6 +96,12 @@ public struct CoordinatorState: Sendable {
     /// Errors by worker process.
     var errors = ErrorBudget<SessionID>()
     var dropReports = ReportLimit(perMinute: 300)
+    /// Set once the run is to end after the step at hand.
+    var stopping: Stopping?
+    /// When the first worker was told of the step at hand.
+    var stepBegan: Instant?
+    /// The last step's time, for a relative cost of 1.
+    var secondsPerStep: Double?
 
     /// - Parameters:
     ///   - plan: the first step to compute.
@@ -140,7 +148,10 @@ public struct CoordinatorState: Sendable {
         case .tick: tick(now: now)
         case .stepCommitted(let next): commit(next: next)
         case .stop(let exitCode, let text): end(FleetExit(exitCode: exitCode, text: text))
+        case .stopAfterStep(let exitCode, let text, let deadline):
+            stopAfterStep(FleetExit(exitCode: exitCode, text: text), deadline: deadline)
         }
+        checkStopping(now: now)
         advance(now: now)
         return actions
     }
@@ -192,7 +203,9 @@ public struct CoordinatorState: Sendable {
         guard phase == .finishing else {
             preconditionFailure("step \(plan.step) was committed but is not finished")
         }
+        noteStepEnd()
         guard let next else { return end(FleetExit(exitCode: ExitCode.done, text: "training complete")) }
+        if let stopping { return end(stopping.exit) }
         plan = next
         table = LeaseTable(slots: next.slots)
         for position in members.indices { members[position].forgetStep() }

@@ -70,6 +70,7 @@ public struct Journal: Sendable {
             throw .unreadable(line: number, bytes: line.utf8.count)
         }
         guard record.previous == previous else { throw .brokenChain(line: number) }
+        guard (0...JournalRecord.largestStep).contains(record.step) else { throw .impossibleStep(line: number, step: record.step) }
         if let last = records.last, record.step != last.step + 1 {
             throw .wrongStep(line: number, step: record.step, expected: last.step + 1)
         }
@@ -94,6 +95,7 @@ public enum JournalError: ExitCoded, Equatable, CustomStringConvertible {
     case unreadable(line: Int, bytes: Int)
     case brokenChain(line: Int)
     case wrongStep(line: Int, step: Int, expected: Int)
+    case impossibleStep(line: Int, step: Int)
 
     public var exitCode: Int32 { ExitCode.replayMismatch }
 
@@ -105,6 +107,8 @@ public enum JournalError: ExitCoded, Equatable, CustomStringConvertible {
             "journal line \(line) does not follow the line before it; one of the two was changed: restore journal.jsonl from a copy"
         case .wrongStep(let line, let step, let expected):
             "journal line \(line) holds step \(step) instead of \(expected); restore journal.jsonl from a copy"
+        case .impossibleStep(let line, let step):
+            "journal line \(line) holds step \(step), which no run has; restore journal.jsonl from a copy"
         }
     }
 }

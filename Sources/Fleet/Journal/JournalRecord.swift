@@ -30,6 +30,9 @@ public struct JournalRecord: Codable, Equatable, Sendable {
         }
     }
 
+    /// No run has more steps; what a forged line claims beyond is not computed with.
+    static let largestStep = 1 << 53
+
     /// The step that was committed.
     public var step: Int
     public var epoch: Int

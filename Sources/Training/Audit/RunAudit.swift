@@ -229,6 +229,7 @@ extension JournalError {
             let before = line == 1 ? "of the empty text" : "of line \(line - 1): one of the two was changed, or a line between them removed"
             return problem(line, "previous", "is not the digest \(before)")
         case .wrongStep(let line, let step, let expected): return problem(line, "step", "is not \(expected)", step: step)
+        case .impossibleStep(let line, let step): return problem(line, "step", "is \(step), which no run has")
         }
     }
 }

@@ -22,12 +22,14 @@ public struct CoordinatorOptions: Sendable {
     public var threads: Int
     /// Seconds to wait for the first worker, and for one after all were lost.
     public var gatherSeconds: Double
+    /// Seconds from a request to stop to the end that somebody else may put to the process.
+    public var graceSeconds: Double
     /// How workers are known, and who may listen in.
     public var security: CoordinatorSecurity
 
     public init(
         data: String, run: String, listen: String = "tcp://127.0.0.1:7700", resume: Resume = .auto, minimumWorkers: Int = 1, threads: Int = 1,
-        gatherSeconds: Double = 600, security: CoordinatorSecurity = .loopbackOnly
+        gatherSeconds: Double = 600, graceSeconds: Double = 30, security: CoordinatorSecurity = .loopbackOnly
     ) {
         self.data = data
         self.run = run
@@ -36,6 +38,7 @@ public struct CoordinatorOptions: Sendable {
         self.minimumWorkers = minimumWorkers
         self.threads = threads
         self.gatherSeconds = gatherSeconds
+        self.graceSeconds = graceSeconds
         self.security = security
     }
 }

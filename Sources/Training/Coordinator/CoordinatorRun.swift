@@ -1,5 +1,6 @@
 import Checkpoints
 import Checksums
+import Failpoints
 import Fleet
 import Foundation
 import ImageData
@@ -30,6 +31,7 @@ public final class CoordinatorRun: @unchecked Sendable {
     /// Nil if nothing is to be evaluated.
     private let evaluator: CheckpointEvaluator?
     private let report: RunReport
+    private let grace: StopGrace
 
     private let firstStep: Int
     private var state: TrainingState
@@ -37,6 +39,7 @@ public final class CoordinatorRun: @unchecked Sendable {
     private var root: Tensor?
     private var audit: TrainingPlan.Audit?
     private var weightBuffers: BufferPool
+    private var snapshots: SnapshotMemory
     private var published: BulkPayload?
     /// The step of the newest checkpoint given to the writer.
     private var handedOver: Int?
@@ -47,6 +50,7 @@ public final class CoordinatorRun: @unchecked Sendable {
     ///
     /// - Throws: one-line errors with their exit codes: data (65), checkpoints (66), lock held (73), disk (74), configuration (78), address (69).
     public init(configuration: RunConfiguration, options: CoordinatorOptions, progress: ProgressLine) throws {
+        Failpoints.reach(.coordinatorBoot)
         model = StageOneModel(configuration.stageOne)
         vectors = TrainingVectors(model)
         let configuration = try configuration.withNetworkDigests(for: model)
@@ -55,6 +59,7 @@ public final class CoordinatorRun: @unchecked Sendable {
         folder = try ImageFolder(root: options.data, split: "train")
         let fingerprint = try folder.fingerprint()
         directory = try RunDirectory(options.run)
+        Failpoints.reach(.coordinatorLock)
         plan = TrainingPlan(configuration: configuration, sampleCount: folder.count)
         pool = ThreadPool(threads: options.threads)
         update = StepUpdate(plan, model: model, vectors: vectors, pool: pool)
@@ -77,11 +82,13 @@ public final class CoordinatorRun: @unchecked Sendable {
         facts = TrainingState.Facts(
             configuration: configuration, runID: start.runID.description, datasetFingerprint: fingerprint, sampleCount: folder.count,
             numericClass: NumericEnvironment.numericClass, epoch: 0, firstStep: start.firstStep)
+        grace = StopGrace(seconds: options.graceSeconds, checkpointBytes: 4 * model.layout.count * MemoryLayout<Float>.stride)
         tree = SlotTree(slots: configuration.training.slots)
         weightBuffers = BufferPool(count: vectors.weightsCount * MemoryLayout<Float>.stride)
+        snapshots = SnapshotMemory(model: model)
         report = try RunReport(run: directory, plan: plan, progress: progress, firstStep: start.state.step)
         let report = report
-        writer = CheckpointWriter(store: store) { step, result in
+        writer = CheckpointWriter(store: store, retrySeconds: RunReport.retrySeconds) { step, result in
             report.checkpoint(step, result)
             evaluator?.published()
         }
@@ -166,13 +173,20 @@ public final class CoordinatorRun: @unchecked Sendable {
         }
     }
 
-    /// Ends the run from any thread: the step at hand is dropped unless it is being committed already, a checkpoint is written, and `run()`
-    /// returns exit code 75. What was not evaluated yet will be at the next start.
+    /// Ends the run from any thread: the step at hand is finished if the grace leaves time for it and for the checkpoint after it, and dropped
+    /// otherwise; a checkpoint is written, and `run()` returns exit code 75. What was not evaluated yet will be at the next start.
     public func requestStop() {
         stopRequested.store(true, ordering: .releasing)
         evaluator?.requestStop()
-        loop.withLock { $0 }?.requestStop(exitCode: ExitCode.preempted, text: "stopped; the same command continues the run")
+        guard let loop = loop.withLock({ $0 }) else { return }
+        let patience = grace.patience(checkpoints: writer.backlog + 1, secondsEach: writer.secondsPerCheckpoint)
+        loop.requestStop(
+            exitCode: ExitCode.preempted, text: "stopped; the same command continues the run", patience: patience)
+        report.event("asked to stop: the step at hand may take \(String(format: "%.1f", patience.inSeconds)) s more, then a checkpoint")
     }
+
+    /// When a run that was asked to stop has to be over, whatever it is doing: somewhat before the grace is.
+    public var graceSeconds: Double { grace.seconds }
 
     private func makeLoop() throws -> CoordinatorLoop {
         guard let runID = RunID(facts.runID) else { preconditionFailure("run id \(facts.runID)") }
@@ -185,28 +199,32 @@ public final class CoordinatorRun: @unchecked Sendable {
         fleet.numericClassMend = NumericEnvironment.mend(forClass: facts.numericClass)
         fleet.minimumWorkers = options.minimumWorkers
         fleet.timing.gatherTimeout = .seconds(options.gatherSeconds)
+        fleet.timing.farewell = min(fleet.timing.farewell, grace.farewell)
         return try CoordinatorLoop(configuration: fleet, plan: plan.stepPlan(state.step), listen: options.listen, security: options.security, delegate: self)
     }
 
     /// Hands a snapshot to the writer; if it is still busy with the one before, this one is left out.
     private func checkpoint() {
-        guard writer.isReady, writer.offer(snapshot()) else {
+        guard writer.isReady else {
             report.event("checkpoint of step \(state.step) left out: the one before is still being written")
             return
         }
+        handOver()
+    }
+
+    /// Copies the state for the writer, after waiting for its turn if need be: there are never more than two snapshots.
+    private func handOver() {
+        guard writer.waitForRoom() else { return }
+        var facts = facts
+        facts.epoch = plan.epoch(of: state.step)
+        writer.offer(snapshots.snapshot(of: state, facts: facts, pool: pool))
         handedOver = state.step
     }
 
     /// The last checkpoint of the run; one of this step that is there or still being written will do.
     private func finalCheckpoint() {
         let isThere = state.step == firstStep && (try? store.steps().contains(state.step)) == true
-        if handedOver != state.step, !isThere { writer.submit(snapshot()) }
-    }
-
-    private func snapshot() -> Checkpoint {
-        var facts = facts
-        facts.epoch = plan.epoch(of: state.step)
-        return state.checkpoint(model: model, facts: facts)
+        if handedOver != state.step, !isThere { handOver() }
     }
 }
 
@@ -257,8 +275,7 @@ extension CoordinatorRun: CoordinatorDelegate {
         let last = state.step >= configuration.training.steps
         if !last, plan.isEvaluated(state.step) {
             // Evaluations must not depend on how busy the disk is: this one waits for its turn.
-            writer.submit(snapshot())
-            handedOver = state.step
+            handOver()
         } else if !last, state.step % configuration.checkpoints.everySteps == 0 {
             checkpoint()
         }

@@ -1,10 +1,11 @@
 import Checkpoints
 import Checksums
+import Failpoints
 import Fleet
 
 /// The journal of a run on disk: appends a line for every committed step, and holds a resumed run to the lines that are already there.
 final class RunJournal {
-    private let run: String
+    private let directory: RunDirectory
     private let file: AppendOnlyFile
     private var journal: Journal
 
@@ -12,7 +13,7 @@ final class RunJournal {
     ///
     /// - Throws: `FleetExit` with exit code 67 for damage before the last line.
     init(run: RunDirectory) throws {
-        self.run = run.path
+        directory = run
         file = try AppendOnlyFile(path: run.journal)
         journal = try RunJournal.read(file)
         if journal.tornTail != nil {
@@ -62,19 +63,25 @@ final class RunJournal {
 
     /// Commits a step: durably appends its line, or, for a step that is journaled already, checks that it came out the same.
     ///
-    /// - Throws: `TrainingError.replayMismatch` naming the step and what differs; `FileError` if the disk fails.
+    /// - Throws: `TrainingError.replayMismatch` naming the step and what differs; `RunDirectoryError.superseded` if another coordinator has
+    ///   taken the run over; `FileError` if the disk fails.
     func commit(_ record: JournalRecord) throws {
+        // A coordinator that slept through another's taking over must not write into the same file.
+        try directory.verifyGeneration()
         if let before = self.record(of: record.step) {
             let pairs = [
                 ("sample ids", before.samplesDigest, record.samplesDigest), ("gradient digest", before.gradientDigest, record.gradientDigest),
                 ("weight digest", before.weightsDigest, record.weightsDigest), ("audit hash", before.auditHash, record.auditHash),
             ]
             for (what, journaled, computed) in pairs where journaled != computed {
-                throw TrainingError.replayMismatch(run: run, step: record.step, what: what, journaled: journaled, computed: computed)
+                throw TrainingError.replayMismatch(run: directory.path, step: record.step, what: what, journaled: journaled, computed: computed)
             }
             return
         }
+        Failpoints.reach(.journalBefore)
         let line = journal.append(record)
-        try file.append(String(line.dropLast()))
+        let torn: (() -> Void)? = Failpoints.isPlanned(.journalTorn) ? { _ = Failpoints.reach(.journalTorn) } : nil
+        try file.append(String(line.dropLast()), halfway: torn)
+        Failpoints.reach(.journalAfter)
     }
 }

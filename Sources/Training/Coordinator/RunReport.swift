@@ -10,7 +10,14 @@ final class RunReport: Sendable {
         var workers: [SessionID] = []
         var rate: ExponentialRate
         var lastCheckpointFailure: String?
+        /// Attempts that failed since the last checkpoint.
+        var checkpointFailures = 0
+        /// The step of the newest checkpoint of this process.
+        var checkpointStep: Int?
     }
+
+    /// Seconds until a checkpoint that could not be written is tried again.
+    static let retrySeconds = 30.0
 
     private let plan: TrainingPlan
     private let progress: ProgressLine
@@ -39,14 +46,16 @@ final class RunReport: Sendable {
     /// A committed step: one line of metrics, and the progress line.
     func step(_ step: Int, epoch: Int, values: [String: Double], images: Int) throws {
         let now = RunReport.now
-        let (rate, workers) = state.withLock { state in
+        let (rate, workers, failures, checkpoint) = state.withLock { state in
             state.rate.add(Double(images), at: now)
-            return (state.rate.perSecond, state.workers.count)
+            return (state.rate.perSecond, state.workers.count, state.checkpointFailures, state.checkpointStep)
         }
         var record = values.mapValues { MetricValue.double($0) }
         record["epoch"] = .integer(epoch)
         record["images"] = .integer(images)
         record["workers"] = .integer(workers)
+        record["checkpoint_failures"] = .integer(failures)
+        if let checkpoint { record["checkpoint_step"] = .integer(checkpoint) }
         if let rate { record["images_per_second"] = .double(rate) }
         try metrics.record(step: step, record)
 
@@ -78,11 +87,21 @@ final class RunReport: Sendable {
     func checkpoint(_ step: Int, _ result: Result<PublishedCheckpoint, any Error>) {
         switch result {
         case .success(let published):
-            state.withLock { $0.lastCheckpointFailure = nil }
+            state.withLock { state in
+                (state.lastCheckpointFailure, state.checkpointFailures, state.checkpointStep) = (nil, 0, step)
+            }
             event("checkpoint \(published.file) (\(published.bytes / 1_000_000) MB)")
         case .failure(let error):
-            state.withLock { $0.lastCheckpointFailure = "\(error)" }
-            event("checkpoint of step \(step) not written: \(error)")
+            let (failures, safe) = state.withLock { state in
+                state.lastCheckpointFailure = "\(error)"
+                state.checkpointFailures += 1
+                return (state.checkpointFailures, state.checkpointStep)
+            }
+            event(
+                "ALARM: checkpoint of step \(step) not written"
+                    + (failures > 1 ? ", attempt \(failures) without success" : "")
+                    + (safe.map { " (the newest is of step \($0))" } ?? "")
+                    + ": \(error); tried again every \(Int(RunReport.retrySeconds)) s and with each new checkpoint")
         }
     }
 

@@ -1,4 +1,5 @@
 import Checkpoints
+import Failpoints
 import Foundation
 import ImageData
 import MergeVQ
@@ -155,6 +156,8 @@ final class CheckpointEvaluator: Sendable {
             noted = now
             note("evaluating step \(step): \(done) of \(all) images")
         }
+        try run.verifyGeneration()
+        Failpoints.reach(.evaluationPicture)
         let picture = run.picture(ofStep: step)
         if let grid = report.picture {
             try FileSystem.createFolder(run.pictures)
@@ -176,7 +179,9 @@ final class CheckpointEvaluator: Sendable {
     /// Lets `checkpoints/best` name the best of the checkpoints that are there. The lock is held.
     private func linkBest(_ store: CheckpointStore) {
         do {
-            if let best = shared.log.best(of: try store.steps()), best != store.best { try store.link("best", to: best) }
+            guard let best = shared.log.best(of: try store.steps()), best != store.best else { return }
+            Failpoints.reach(.evaluationBest)
+            try store.link("best", to: best)
         } catch {
             note("checkpoints/best does not name the best evaluation: \(error)")
         }

@@ -1,4 +1,5 @@
 import Checkpoints
+import Failpoints
 
 /// The evaluations of a run on disk, `evaluation.jsonl`: a line for every evaluated step and number of kept tokens.
 package final class EvaluationLog {
@@ -38,6 +39,7 @@ package final class EvaluationLog {
     /// Adds the lines of a step that are not there yet. Throws `FileError`.
     package func add(_ new: [EvaluationRecord]) throws {
         for record in new where records[record.step]?.contains(where: { $0.keptTokens == record.keptTokens }) != true {
+            Failpoints.reach(.evaluationLine)
             try file.append(record.json)
             keep(record)
         }

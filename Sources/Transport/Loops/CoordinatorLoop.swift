@@ -6,6 +6,7 @@ public final class CoordinatorLoop: @unchecked Sendable {
     // Sendable: everything but `commands` and the endpoints belongs to the thread of `run()`.
     private enum Command: Sendable {
         case stop(FleetExit)
+        case stopAfterStep(FleetExit, deadline: Instant)
         case vanish
         case notice(Authenticator.Notice)
     }
@@ -76,6 +77,11 @@ public final class CoordinatorLoop: @unchecked Sendable {
         commands.post(.stop(FleetExit(exitCode: exitCode, text: text)))
     }
 
+    /// Ends the run from any thread, after the step at hand if that is committed within `patience`, without it otherwise.
+    public func requestStop(exitCode: Int32, text: String, patience: Duration) {
+        commands.post(.stopAfterStep(FleetExit(exitCode: exitCode, text: text), deadline: .current + patience))
+    }
+
     /// Ends `run()` without telling anybody, as a crash would.
     package func vanish() { commands.post(.vanish) }
 
@@ -92,6 +98,8 @@ public final class CoordinatorLoop: @unchecked Sendable {
             for command in commands.drain() {
                 switch command {
                 case .stop(let exit): handle(.stop(exitCode: exit.exitCode, text: exit.text))
+                case .stopAfterStep(let exit, let deadline):
+                    handle(.stopAfterStep(exitCode: exit.exitCode, text: exit.text, deadline: deadline))
                 case .notice(.event(let event)): delegate.report(.security(event))
                 case .notice(.revoked(let keys)):
                     expel(gate?.sessions(of: keys) ?? [], exitCode: ExitCode.authentication, text: Gate.revocation)

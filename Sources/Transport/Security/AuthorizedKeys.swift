@@ -11,14 +11,14 @@ public struct AuthorizedKeys: Sendable, Equatable {
     /// - Throws: `KeyError.malformed` with the first line that is no key, or a key that was there before.
     public init(_ text: String, file: String) throws(KeyError) {
         for (number, line) in KeyFile.lines(of: text) {
-            let parts = line.split(maxSplits: 1) { $0 == " " || $0 == "\t" || $0 == "\r" }
+            let parts = line.split(maxSplits: 1) { $0 == " " || $0 == "\t" }
             guard let first = parts.first, let key = CurveKey(String(first)) else {
                 throw .malformed(
                     file: file, line: number,
                     reason: "does not begin with a public key of 40 characters; write 'KEY NAME', or make it with 'mvq keygen --worker NAME'")
             }
             guard names[key] == nil else { throw .malformed(file: file, line: number, reason: "has a key that is there already; remove one") }
-            names[key] = parts.count > 1 ? parts[1].filter { $0 != "\r" } : ""
+            names[key] = parts.count > 1 ? String(parts[1]) : ""
         }
     }
 

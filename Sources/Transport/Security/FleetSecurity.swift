@@ -90,7 +90,7 @@ extension KeyFile {
     /// The key in the first line that says something.
     static func key<Key>(in text: String, file: String, _ read: (String) -> Key?) throws(KeyError) -> Key {
         let first = lines(of: text).first
-        let word = first?.line.split { $0 == " " || $0 == "\t" || $0 == "\r" }.first.map(String.init)
+        let word = first?.line.split { $0 == " " || $0 == "\t" }.first.map(String.init)
         guard let word, let key = read(word) else {
             throw .malformed(file: file, line: first?.number ?? 1, reason: "is no key of 40 characters; copy the file again")
         }

@@ -22,7 +22,8 @@ enum GreetingProbe {
         guard connect(descriptor, found.pointee.ai_addr, found.pointee.ai_addrlen) == 0 || errno == EINPROGRESS,
             wait(for: Int16(POLLOUT), on: descriptor, until: deadline)
         else { return nil }
-        let ours = greeting("NULL")
+        // Signature and version, no more: who has read a mechanism that does not fit closes the connection without naming its own.
+        let ours: [UInt8] = [0xff, 0, 0, 0, 0, 0, 0, 0, 1, 0x7f, 3]
         guard send(descriptor, ours, ours.count, Int32(MSG_NOSIGNAL)) == ours.count else { return nil }
         var answer: [UInt8] = []
         var part = [UInt8](repeating: 0, count: 64)
@@ -34,12 +35,6 @@ enum GreetingProbe {
             answer += part[..<count]
         }
         return mechanism(in: answer)
-    }
-
-    /// Signature, version 3.0, mechanism padded with zeros to 20 bytes, no server, padding.
-    private static func greeting(_ mechanism: String) -> [UInt8] {
-        let name = Array(mechanism.utf8)
-        return [0xff, 0, 0, 0, 0, 0, 0, 0, 0, 0x7f, 3, 0] + name + [UInt8](repeating: 0, count: 52 - name.count)
     }
 
     private static func mechanism(in greeting: [UInt8]) -> String? {

@@ -94,8 +94,8 @@ enum KeyFile {
     /// The lines that say something, with their numbers. Comments begin with `#`, which no key does: five characters of Z85 are 32 bits, and that is
     /// more than 32 bits hold.
     static func lines(of text: String) -> [(number: Int, line: String)] {
-        text.split(separator: "\n", omittingEmptySubsequences: false).enumerated().compactMap { number, line in
-            let isBlank = line.allSatisfy { $0 == " " || $0 == "\t" || $0 == "\r" }
+        text.split(omittingEmptySubsequences: false, whereSeparator: \.isNewline).enumerated().compactMap { number, line in
+            let isBlank = line.allSatisfy { $0 == " " || $0 == "\t" }
             return isBlank || line.hasPrefix("#") ? nil : (number + 1, String(line))
         }
     }

@@ -3,12 +3,13 @@ import ArgumentParser
 /// `mvq bench`.
 struct BenchCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: "bench", abstract: "Measures this machine: training steps, operations, matrix products, image decoding.",
+        commandName: "bench", abstract: "Measures this machine: training steps, operations, matrix products, image decoding, checkpoints.",
         subcommands: [
             BenchStep.self,
             BenchOps.self,
             BenchGemm.self,
             BenchData.self,
+            BenchCheckpoint.self,
         ])
 }
 

@@ -34,6 +34,9 @@ struct Timing: Encodable {
         }
     }
 
+    /// The seconds that `work` takes, once.
+    static func measureOnce(_ work: () -> Void) -> Double { seconds(work) }
+
     private static func seconds(_ work: () -> Void) -> Double {
         let (whole, fraction) = ContinuousClock().measure(work).components
         return Double(whole) + Double(fraction) * 1e-18

@@ -22,13 +22,17 @@ final class Command {
     /// - Parameters:
     ///   - folder: where its output goes, in files of the given label.
     ///   - environment: added to this process's.
-    init(_ name: String, _ arguments: [String], folder: String, label: String, environment: [String: String] = [:]) throws {
+    ///   - tracer: a program and its arguments that starts the command in its own place, e.g. `strace -D`.
+    init(
+        _ name: String, _ arguments: [String], folder: String, label: String, environment: [String: String] = [:], tracer: [String] = []
+    ) throws {
         self.name = name
         self.arguments = arguments
         output = URL(fileURLWithPath: "\(folder)/\(label).out")
         errors = URL(fileURLWithPath: "\(folder)/\(label).err")
-        process.executableURL = Command.folder.appendingPathComponent(name)
-        process.arguments = arguments
+        let program = Command.folder.appendingPathComponent(name)
+        process.executableURL = tracer.first.map { URL(fileURLWithPath: $0) } ?? program
+        process.arguments = tracer.isEmpty ? arguments : Array(tracer.dropFirst()) + [program.path] + arguments
         process.environment = ProcessInfo.processInfo.environment.merging(environment) { $1 }
         process.standardInput = FileHandle.nullDevice
         for (file, isOutput) in [(output, true), (errors, false)] {

@@ -12,6 +12,7 @@ final class Workshop: @unchecked Sendable {
 
     let folder: String
     private var finished: Run?
+    private var finishedSmall: Run?
     private var drawn: String?
     private var count = 0
 
@@ -52,13 +53,27 @@ final class Workshop: @unchecked Sendable {
     /// A run of 20 steps by one worker with one thread: what all others must equal. Its folder is not to be changed.
     func reference() throws -> Run {
         if let finished { return finished }
-        let run = Run(path: path("reference"), data: try dataset())
+        let run = try reference(Run(path: path("reference"), data: try dataset()))
+        finished = run
+        return run
+    }
+
+    /// The same for `Run.smallModel`.
+    func smallReference() throws -> Run {
+        if let finishedSmall { return finishedSmall }
+        var run = Run(path: path("small-reference"), data: try dataset())
+        run.settings = Run.smallModel
+        run = try reference(run)
+        finishedSmall = run
+        return run
+    }
+
+    private func reference(_ run: Run) throws -> Run {
         try withFleet(of: run) { fleet in
             try fleet.start()
             let worker = try fleet.worker(threads: 1, hasData: true)
             try fleet.expectToFinish([worker])
         }
-        finished = run
         return run
     }
 }

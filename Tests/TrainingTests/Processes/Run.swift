@@ -15,6 +15,13 @@ struct Run {
     /// Overrides of the shipped preset that all runs share: the tokenizer's own losses only, for speed. `AllLossesTests` has the others.
     static let tokenizerLosses = ["losses.perceptual=0", "losses.adversarial=0", "losses.alignment=0"]
 
+    /// `settings` of a model whose steps take milliseconds, for tests of what happens between them.
+    static let smallModel = [
+        "training.steps=\(steps)", "training.global_batch=8", "training.slots=4", "checkpoints.every_steps=5", "model.image_size=16",
+        "model.channels=8", "model.channel_multipliers=[1, 2]", "model.groups=4", "model.encoder_heads=2", "model.decoder_heads=2",
+        "model.attention_blocks=2", "model.bits=5", "model.source_recovery.width=16", "model.source_recovery.heads=2",
+    ]
+
     let path: String
     let data: String
     var listen = "tcp://127.0.0.1:*"

@@ -19,21 +19,30 @@ final class TestFleet {
         for command in all { command.kill() }
     }
 
-    private func spawn(_ name: String, _ arguments: [String], environment: [String: String] = [:]) throws -> Command {
+    private func spawn(
+        _ name: String, _ arguments: [String], environment: [String: String] = [:], tracer: [String] = []
+    ) throws -> Command {
         let label = (workshop.path(name) as NSString).lastPathComponent
-        let command = try Command(name, arguments, folder: workshop.folder, label: label, environment: environment)
+        let command = try Command(name, arguments, folder: workshop.folder, label: label, environment: environment, tracer: tracer)
         all.append(command)
         return command
     }
 
     /// Starts the coordinator, and waits until it listens.
     @discardableResult
-    func start(minimumWorkers: Int = 1, environment: [String: String] = [:]) throws -> Command {
-        try? FileManager.default.removeItem(atPath: "\(run.path)/endpoint")
-        let coordinator = try spawn("mvq-coordinator", run.arguments + ["--min-workers", "\(minimumWorkers)"], environment: environment)
-        self.coordinator = coordinator
+    func start(minimumWorkers: Int = 1, more: [String] = [], environment: [String: String] = [:], tracer: [String] = []) throws -> Command {
+        let coordinator = try launch(minimumWorkers: minimumWorkers, more: more, environment: environment, tracer: tracer)
         try coordinator.eventually("the coordinator to listen") { endpoint != nil || !coordinator.isRunning }
         if endpoint == nil { throw Command.Failure(description: "the coordinator ended: \(coordinator.standardError)") }
+        return coordinator
+    }
+
+    /// Starts the coordinator without waiting for anything.
+    func launch(minimumWorkers: Int = 1, more: [String] = [], environment: [String: String] = [:], tracer: [String] = []) throws -> Command {
+        try? FileManager.default.removeItem(atPath: "\(run.path)/endpoint")
+        let coordinator = try spawn(
+            "mvq-coordinator", run.arguments + ["--min-workers", "\(minimumWorkers)"] + more, environment: environment, tracer: tracer)
+        self.coordinator = coordinator
         return coordinator
     }
 
@@ -68,6 +77,13 @@ final class TestFleet {
     ///
     /// They are stopped first, so that what their logs said last is what they were doing.
     func killInMidStep(_ workers: [Command]) throws {
+        try stopInMidStep(workers)
+        for worker in workers { worker.signal(SIGKILL) }
+        for worker in workers { worker.kill() }
+    }
+
+    /// Stops workers by SIGSTOP while each of them computes a block of its own, as `killInMidStep` does.
+    func stopInMidStep(_ workers: [Command]) throws {
         func block(of worker: Command) -> Substring? {
             guard let last = worker.lines.last(where: { $0.contains(" step ") }), let step = last.range(of: " step ") else { return nil }
             return last.contains("computed") || last.contains("no longer wanted") ? nil : last[step.upperBound...]
@@ -80,8 +96,6 @@ final class TestFleet {
             for worker in workers { worker.signal(SIGCONT) }
             return false
         }
-        for worker in workers { worker.signal(SIGKILL) }
-        for worker in workers { worker.kill() }
     }
 
     /// Waits for the end of a run: coordinator and workers exit 0, all steps are committed.

@@ -41,11 +41,14 @@ struct FrameMutator {
     // MARK: Control frames
 
     /// What a JSON value can be replaced by: limits of integers, numbers that are none, other kinds of values, awkward texts.
-    private static let values: [[UInt8]] = [
-        "0", "-1", "1", "2", "3", "8", "2147483648", "4294967296", "4611686018427387904", "9223372036854775807", "-9223372036854775808",
+    private static let values: [[UInt8]] = integers + [
         "9223372036854775808", "18446744073709551615", "1e400", "-1e308", "0.5", "1e-999", "null", "true", "[]", "{}", "[-1]", "[0,1,2,3,4,5,6,7,8,9]",
         "\"\"", "\"nan\"", "\"-inf\"", "\"\\u0000\\n\\u202e\"", "\"\\ud800\"", "\"00000000000000000000000000000000\"", "\"computing\"",
         "\"e\\u0301\\u0301\\u0301\\u0301\"", "{\"level\":31,\"index\":2147483647}", "{\"level\":0,\"index\":-1}", "[[[[[[[[[[[[[[[[]]]]]]]]]]]]]]]]",
+    ].map { Array($0.utf8) }
+    private static let integers: [[UInt8]] = [
+        "0", "-1", "1", "2", "3", "8", "16", "60", "100", "2147483648", "4294967296", "4611686018427387904", "9223372036854775807",
+        "-9223372036854775808",
     ].map { Array($0.utf8) }
     private static let long = [UInt8(ascii: "\"")] + [UInt8](repeating: UInt8(ascii: "x"), count: 3000) + [UInt8(ascii: "\"")]
 
@@ -53,7 +56,9 @@ struct FrameMutator {
     mutating func control(_ corpus: [[UInt8]]) -> [UInt8] {
         let frame = pick(corpus)
         guard below(3) > 0, let value = valueRange(in: frame) else { return damage(frame, with: pick(corpus)) }
-        let replacement = below(200) == 0 ? Self.long : pick(Self.values)
+        // Where a number was, mostly another number: that can be read, and goes on into the state machines.
+        let isNumber = frame[value.lowerBound] == UInt8(ascii: "-") || (48...57).contains(frame[value.lowerBound])
+        let replacement = below(200) == 0 ? Self.long : pick(isNumber && below(4) > 0 ? Self.integers : Self.values)
         return frame[..<value.lowerBound] + replacement + frame[value.upperBound...]
     }
 

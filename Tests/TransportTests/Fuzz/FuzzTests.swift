@@ -25,7 +25,7 @@ import Transport
 
     @Test func controlFramesToTheCoordinator() throws {
         let corpus = FuzzedCoordinator.corpus.map { ControlCodec.encode($0) }
-        try Self.feed("coordinator, control", frames: 260_000) { seed, mutator in
+        try Self.feed("coordinator, control", frames: 180_000) { seed, mutator in
             var coordinator = FuzzedCoordinator()
             var read = 0
             for _ in 0..<Self.perSeed {
@@ -65,7 +65,7 @@ import Transport
 
     @Test func controlFramesToTheWorker() throws {
         let corpus = FuzzedWorker.corpus.map { ControlCodec.encode($0) }
-        try Self.feed("worker, control", frames: 220_000) { seed, mutator in
+        try Self.feed("worker, control", frames: 160_000) { seed, mutator in
             var worker = FuzzedWorker()
             var read = 0
             for _ in 0..<Self.perSeed {

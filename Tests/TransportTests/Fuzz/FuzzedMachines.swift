@@ -18,11 +18,13 @@ struct FuzzedCoordinator {
             buildVersion: "test", numericClass: "toy", hostName: "host", processID: number, process: SessionID(high: 0xc, low: UInt64(number)), threads: 1)
     }
 
+    static let canary = Canary(readings: ["image 1", "encoder 2"])
+
     static let blocks = [SlotBlock(level: 0, index: 0), SlotBlock(level: 0, index: 1), SlotBlock(level: 1, index: 1)]
 
     static let corpus: [ControlMessage] =
         [
-            .hello(hello(9)), .hello(hello(1)), .ready, .heartbeat(phase: .computing, step: 0, slotsDone: 1), .credit(bytes: 16),
+            .hello(hello(9)), .hello(hello(1)), .canary(canary), .canary(Canary(readings: ["image 1"])), .ready, .heartbeat(phase: .computing, step: 0, slotsDone: 1), .credit(bytes: 16),
             .weightsReceived(step: 0), .samplesNeeded(ids: [1, 2]), .leave(reason: "r"), .fault(exitCode: 70, text: "t"),
             .blockDone(step: 0, block: SlotBlock(level: 2, index: 1), digest: "e", bytes: gradient), .helloAgain, .bye(exitCode: 0, text: "t"),
         ] + blocks.map { .blockDone(step: 0, block: $0, digest: "d", bytes: gradient) }
@@ -42,13 +44,15 @@ struct FuzzedCoordinator {
             runID: Toy.runID, generation: 1, buildVersion: "test", numericClass: "toy", configuration: "toy: true", datasetFingerprint: "toy data",
             sampleCount: 32, weightsBytes: weights, gradientBytes: gradient)
         (configuration.chunkBytes, configuration.creditBytes, configuration.maximumSessions) = (chunk, 128, 16)
+        configuration.canary = canary
         let now = Instant(nanoseconds: 1_000_000_000)
         var state = CoordinatorState(
             configuration: configuration, plan: StepPlan(step: 0, epoch: 0, slots: slots, samplesDigest: "toy"), now: now)
         for (number, session) in sessions.enumerated() {
             let attach = BulkHeader(kind: .attach, runID: Toy.runID, generation: 1, session: session)
             for event in [
-                .control(.hello(hello(number)), from: session), .bulk(attach, from: session), .control(.ready, from: session),
+                .control(.hello(hello(number)), from: session), .bulk(attach, from: session),
+                .control(.canary(canary), from: session), .control(.ready, from: session),
                 .control(.weightsReceived(step: 0), from: session),
             ] as [CoordinatorState.Event] { _ = state.handle(event, now: now) }
         }

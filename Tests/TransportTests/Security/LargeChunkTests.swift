@@ -14,7 +14,7 @@ import Transport
 
         func weights() -> BulkPayload {
             let buffer = BulkBuffer(count: LargeChunkTests.bytes)
-            memset(buffer.bytes.baseAddress, Int32(isRight.count + 1), buffer.count)
+            buffer.bytes.initializeMemory(as: UInt8.self, repeating: UInt8(isRight.count + 1))
             return BulkPayload(buffer)
         }
         func sample(_ id: Int) throws -> [UInt8] { [] }
@@ -40,7 +40,7 @@ import Transport
                 throw ToyError(exitCode: ExitCode.software, description: "wrong weights in step \(step)")
             }
             let gradient = BulkBuffer(count: LargeChunkTests.bytes)
-            memset(gradient.bytes.baseAddress, Int32(step + 2), gradient.count)
+            gradient.bytes.initializeMemory(as: UInt8.self, repeating: UInt8(step + 2))
             return BlockGradient(payload: BulkPayload(gradient), digest: "\(step)")
         }
         func report(_ event: WorkerEvent) {}
