@@ -52,9 +52,10 @@ let package = Package(
         .systemLibrary(name: "CPNG", pkgConfig: "libpng", providers: [.apt(["libpng-dev"])]),
         .systemLibrary(name: "CCrypto", pkgConfig: "libcrypto", providers: [.apt(["libssl-dev"])]),
         .target(name: "CFloat"),
+        .target(name: "CChecksums"),
 
         target("Failpoints", []),
-        target("Checksums", ["CCrypto"], settings: [.unsafeFlags(["-O"])]),
+        target("Checksums", ["CCrypto", "CChecksums"], settings: [.unsafeFlags(["-O"])]),
         target("Kernels", ["CFloat"], settings: vectorised),
         target("TensorCore", ["Kernels", "CFloat", "CBLAS"], settings: vectorised),
         target("NeuralNet", ["TensorCore", "Kernels"], settings: [.unsafeFlags(["-O"])]),
@@ -79,7 +80,7 @@ let package = Package(
         command(
             "mvq",
             [
-                "ImageData", "Checkpoints", "Telemetry", "MergeVQ", "NeuralNet", "TensorCore", "Kernels", "Fleet", "Simulation", "Transport", "CZeroMQ",
+                "ImageData", "Checkpoints", "Telemetry", "MergeVQ", "NeuralNet", "TensorCore", "Kernels", "Fleet", "Transport", "Simulation", "CZeroMQ",
                 "CHDF5", "CPNG", "CCrypto",
             ]),
 

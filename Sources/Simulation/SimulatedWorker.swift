@@ -168,13 +168,14 @@ final class SimulatedWorker {
 
     private func sendBulk(_ header: BulkHeader) {
         guard let link else { return }
-        var payload: [UInt8] = []
+        var (header, payload) = (header, [UInt8]())
         if header.kind == .gradient {
             guard let gradient else { return simulator.violate(.reference, "worker \(number) sends a gradient that is not there") }
             payload = Array(gradient[header.offset..<header.offset + header.payloadBytes])
+            header.payloadChecksum = ToyTraining.checksums(ofChunks: gradient)[header.chunk]
         }
         let session = link.session
-        simulator.toCoordinator(link, .bulkToCoordinator, bulk: (header, payload)) {
+        simulator.toCoordinator(link, .bulkToCoordinator, bulk: (header, payload)) { [header, payload] in
             $0.deliver(.bulk(header, from: session), payload: payload)
         }
     }
@@ -215,8 +216,10 @@ final class SimulatedWorker {
             return training.gradient(weights: weights, plan: plan, slot: slot, samples: bytes)
         }
         if number == simulator.scenario.faultyWorker { sum[0] += 1 }
-        gradient = ToyTraining.pack(sum)
-        handle(.blockComputed(step: step, block: block, digest: ToyTraining.digest(sum), bytes: ToyTraining.vectorBytes))
+        let bytes = ToyTraining.pack(sum)
+        gradient = bytes
+        let digest = GradientDigest.text(of: ToyTraining.checksums(ofChunks: bytes))
+        handle(.blockComputed(step: step, block: block, digest: digest, bytes: bytes.count))
     }
 }
 

@@ -109,6 +109,14 @@ final class ToyTraining {
         bytes.withUnsafeBytes { $0.loadUnaligned(as: Vector.self) }
     }
 
+    /// The checksums of a gradient's chunks, as `Transport` makes them.
+    static func checksums(ofChunks bytes: [UInt8]) -> [UInt32] {
+        let layout = ChunkLayout(totalBytes: bytes.count, chunkBytes: chunkBytes)
+        return bytes.withUnsafeBytes { bytes in
+            (0..<layout.count).map { CRC32C.checksum(UnsafeRawBufferPointer(rebasing: bytes[layout.range(of: $0)])) }
+        }
+    }
+
     static func digest(_ vector: Vector) -> String { withUnsafeBytes(of: vector) { SHA256.digest(of: $0) } }
 
     /// The audit of an epoch: the wrapping sum of a keyed hash over samples, and their number.

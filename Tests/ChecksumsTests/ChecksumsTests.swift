@@ -29,6 +29,21 @@ import Testing
         #expect(crc(Array("123456789".utf8)) == 0xE306_9283)
     }
 
+    /// The CPU's instruction in lanes against tables: every length around the joints, from every alignment.
+    @Test func crc32cHasOneValueByInstructionAndByTables() {
+        let bytes = (0..<20_000).map { UInt8(truncatingIfNeeded: ($0 &* 2_654_435_761) >> 7) }
+        var different: [Range<Int>] = []
+        bytes.withUnsafeBytes { all in
+            for length in [0, 1, 7, 8, 9, 6143, 6144, 6145, 6151, 12_287, 12_288, 12_296, 19_990] {
+                for start in 0..<10 {
+                    let part = UnsafeRawBufferPointer(rebasing: all[start..<start + length])
+                    if CRC32C.checksum(part) != CRC32C.checksumByTables(part) { different.append(start..<start + length) }
+                }
+            }
+        }
+        #expect(different.isEmpty)
+    }
+
     @Test func crc32cContinuesFromASeed() {
         let bytes = Array("a message in two parts".utf8)
         let whole = bytes.withUnsafeBytes { CRC32C.checksum($0) }

@@ -169,3 +169,8 @@ import Transport
         }
     }
 }
+
+extension BulkPayload {
+    /// SHA-256 of the bytes.
+    fileprivate var digest: String { withExtendedLifetime(owner) { SHA256.digest(of: bytes) } }
+}

@@ -115,7 +115,7 @@ struct ToyError: ExitCoded, CustomStringConvertible {
     let description: String
 }
 
-/// Holds the toy weights. Used on the loop's thread only, except for the hooks, which are set before it starts.
+/// Holds the toy weights. Used as the protocol says, by one thread for each kind of call; the hooks are set before they start.
 final class ToyCoordinator: CoordinatorDelegate, @unchecked Sendable {
     let steps: Int
     private(set) var current: BulkBuffer
@@ -127,6 +127,8 @@ final class ToyCoordinator: CoordinatorDelegate, @unchecked Sendable {
     private(set) var samplesSent = 0
     /// Called after a step, with the number of committed steps.
     var stepDone: (Int) throws -> Void = { _ in }
+    /// Called before a block is added.
+    var merging: (SlotBlock) -> Void = { _ in }
     var reported: (FleetEvent) -> Void = { _ in }
 
     init(steps: Int, step: Int = 0, weights: BulkBuffer = Toy.firstWeights()) {
@@ -143,6 +145,7 @@ final class ToyCoordinator: CoordinatorDelegate, @unchecked Sendable {
     }
 
     func merge(step: Int, block: SlotBlock, gradient: BulkBuffer) throws {
+        merging(block)
         root = tree.insert(gradient, at: block, combine: Toy.add)
     }
 
@@ -208,7 +211,7 @@ final class ToyWorker: WorkerDelegate {
 
     func store(sample id: Int, bytes: [UInt8]) throws { state.withLock { $0.samples[id] = bytes } }
 
-    func compute(step: Int, block: SlotBlock, weights: BulkBuffer, slotDone: () -> Bool) throws -> BlockGradient? {
+    func compute(step: Int, block: SlotBlock, weights: BulkBuffer, slotDone: () -> Bool) throws -> BulkPayload? {
         var failure: (any Error)?
         let sum = Toy.gradient(of: block) { slot in
             let target = BulkBuffer(count: Toy.bytes)
@@ -219,7 +222,7 @@ final class ToyWorker: WorkerDelegate {
             return failure == nil && slotDone() ? target : nil
         }
         if let failure { throw failure }
-        return sum.map { BlockGradient(payload: BulkPayload($0), digest: Toy.digest($0)) }
+        return sum.map { BulkPayload($0) }
     }
 }
 

@@ -82,7 +82,7 @@ extension CoordinatorState {
                 return offend("a gradient chunk of \(header.payloadBytes) bytes", from: session)
             }
             // Every chunk took from the worker's credit, so every one gives it back, used or not.
-            actions.append(.send(.coordinatorCredit(bytes: header.payloadBytes), to: session))
+            giveBack(header.payloadBytes, member: position)
             storeGradient(header, member: position, now: now)
         case .weights, .sample:
             offend("\(header.kind), which only a coordinator may send", from: session)
@@ -109,7 +109,7 @@ extension CoordinatorState {
             return offend("gradient of \(block) with \(problem)", from: session)
         }
         var incoming = members[position].incoming ?? ChunkSet(layout)
-        guard incoming.insert(header.chunk) else {
+        guard incoming.insert(header.chunk, checksum: header.payloadChecksum) else {
             return drop("chunk \(header.chunk) of \(block) once more", from: session)
         }
         members[position].incoming = incoming

@@ -100,7 +100,8 @@ extension CoordinatorState {
 
     mutating func tick(now: Instant) {
         let timing = configuration.timing
-        for member in members where member.lastHeard.duration(to: now) > timing.liveness {
+        // The next look would come too late for what runs out before it.
+        for member in members where member.lastHeard.duration(to: now) + timing.tick > timing.liveness {
             lose(member.id, reason: "silent for \(timing.liveness.text)")
         }
         for member in members {

@@ -76,6 +76,7 @@ extension CoordinatorState {
     mutating func merge(ifCompleteAt position: Int, now: Instant) {
         let member = members[position]
         guard let digest = member.digest, member.incoming?.isComplete == true, let (block, since) = member.lease else { return }
+        guard verifyGradient(of: member, block: block, announced: digest) else { return }
         guard case .first(let others) = table.finish(block, by: member.id, digest: digest) else {
             preconditionFailure("\(block) of session \(member.id) is leased, but the table does not know")
         }

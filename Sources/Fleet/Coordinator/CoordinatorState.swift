@@ -15,6 +15,8 @@ public struct CoordinatorState: Sendable {
         case otherVersion(Int, from: SessionID)
         /// A message to the session could not be delivered: its connection is gone.
         case unreachable(SessionID)
+        /// The same of several sessions at once, as when their machine goes: no block may pass from one of them to the next.
+        case unreachableTogether([SessionID])
         /// The session's peer is not to be trusted any more: it is told why and shut out.
         case expel(SessionID, exitCode: Int32, text: String)
         /// Time has passed.
@@ -73,6 +75,8 @@ public struct CoordinatorState: Sendable {
         var hasWeights = false
         /// Payload bytes that may still be sent.
         var credit: Int
+        /// Of gradients.
+        var owed = OwedCredit()
         var lease: (block: SlotBlock, since: Instant)?
         var incoming: ChunkSet?
         var digest: String?
@@ -144,6 +148,7 @@ public struct CoordinatorState: Sendable {
         case .malformed(let reason, let session): malformed(reason, from: session)
         case .otherVersion(let version, let session): refuse(version: version, session)
         case .unreachable(let session): lose(session, reason: "connection lost")
+        case .unreachableTogether(let sessions): for session in sessions { lose(session, reason: "connection lost") }
         case .expel(let session, let exitCode, let text): expel(session, exitCode: exitCode, text)
         case .tick: tick(now: now)
         case .stepCommitted(let next): commit(next: next)
@@ -180,6 +185,7 @@ public struct CoordinatorState: Sendable {
         switch event {
         case .control(.leave, let session), .control(.fault, let session), .unreachable(let session): close(session)
         case .control(.hello, let session): actions.append(.send(.bye(exitCode: exit.exitCode, text: exit.text), to: session))
+        case .unreachableTogether(let sessions): for session in sessions { close(session) }
         // A second request to stop: do not wait.
         case .stop: for member in members { close(member.id) }
         default: if now >= until { for member in members { close(member.id) } }

@@ -92,24 +92,26 @@ public struct ChunkLayout: Sendable, Equatable {
     }
 }
 
-/// Which chunks of a whole have arrived.
+/// Which chunks of a whole have arrived, and their checksums.
 package struct ChunkSet: Sendable {
     package let layout: ChunkLayout
-    private var received: [Bool]
+    private var checksums: [UInt32?]
     package private(set) var count = 0
 
     package init(_ layout: ChunkLayout) {
         self.layout = layout
-        received = Array(repeating: false, count: layout.count)
+        checksums = Array(repeating: nil, count: layout.count)
     }
 
-    /// Notes a chunk; false when it was there already.
-    package mutating func insert(_ chunk: Int) -> Bool {
-        guard !received[chunk] else { return false }
-        received[chunk] = true
+    /// Notes a chunk; false when it was there already. The checksum matters where a digest will be asked for.
+    package mutating func insert(_ chunk: Int, checksum: UInt32 = 0) -> Bool {
+        guard checksums[chunk] == nil else { return false }
+        checksums[chunk] = checksum
         count += 1
         return true
     }
 
-    package var isComplete: Bool { count == received.count }
+    package var isComplete: Bool { count == checksums.count }
+    /// The digest of what arrived, as `GradientDigest` defines it; nil as long as chunks are missing.
+    package var digest: String? { isComplete ? GradientDigest.text(of: checksums.compactMap { $0 }) : nil }
 }

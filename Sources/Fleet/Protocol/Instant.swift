@@ -38,7 +38,7 @@ extension Duration {
 public struct FleetTiming: Sendable, Equatable {
     /// How often each side says that it is alive.
     public var heartbeat: Duration = .seconds(1)
-    /// A peer silent for longer is lost. The coordinator's pause between two steps has to stay below this.
+    /// A peer silent for so long is lost.
     public var liveness: Duration = .seconds(10)
     /// A worker without progress for longer than this and than three times its predicted block time is lost.
     public var progress: Duration = .seconds(10)

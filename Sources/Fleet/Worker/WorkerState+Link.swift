@@ -58,6 +58,7 @@ extension WorkerState {
         attempts = 0
         orphanSince = nil
         credit = welcome.creditBytes
+        owed = OwedCredit()
         timing.heartbeat = .seconds(welcome.heartbeatSeconds)
         timing.liveness = .seconds(welcome.livenessSeconds)
         lastHeartbeat = now

@@ -65,7 +65,7 @@ extension WorkerState {
         let layout = ChunkLayout(totalBytes: welcome.weightsBytes, chunkBytes: welcome.chunkBytes)
         if let problem = layout.problem(with: header) { return drop("weights of step \(header.step) with \(problem)") }
         // Every chunk took from the coordinator's credit, so every one gives it back, used or not.
-        defer { send(.credit(bytes: header.payloadBytes)) }
+        defer { giveBack(header.payloadBytes, welcome) }
         if let plan, header.step < plan.step { return drop("weights of step \(header.step), but step \(plan.step) is planned") }
         if weights.map({ $0.step < header.step }) ?? true {
             // They may overtake the plan. Whatever is in work has lost its weights with this.

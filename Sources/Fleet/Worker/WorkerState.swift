@@ -123,6 +123,8 @@ public struct WorkerState: Sendable {
     var lastHeard: Instant
     var lastHeartbeat: Instant
     var credit = 0
+    /// Of weights.
+    var owed = OwedCredit()
     var plan: StepPlan?
     var weights: (step: Int, chunks: ChunkSet)?
     var work: Work?

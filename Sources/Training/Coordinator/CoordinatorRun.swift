@@ -13,7 +13,8 @@ import Transport
 
 /// A training run on the head node: owns weights, optimizer state, journal and checkpoints, and does the one thing per step that no worker does,
 /// the update.
-// Sendable: `requestStop` touches only what is atomic or behind the mutex; all else belongs to the thread of `run()`.
+// Sendable: `requestStop` touches only what is atomic or behind the mutex, `sample` only the folder. All else belongs to the thread of `run()`, and while
+// the fleet's loop runs to the one thread that its merges and step ends come from.
 public final class CoordinatorRun: @unchecked Sendable {
     private let configuration: RunConfiguration
     private let options: CoordinatorOptions
@@ -40,7 +41,6 @@ public final class CoordinatorRun: @unchecked Sendable {
     private var audit: TrainingPlan.Audit?
     private var weightBuffers: BufferPool
     private var snapshots: SnapshotMemory
-    private var published: BulkPayload?
     /// The step of the newest checkpoint given to the writer.
     private var handedOver: Int?
     private let loop = Mutex<CoordinatorLoop?>(nil)
@@ -230,14 +230,11 @@ public final class CoordinatorRun: @unchecked Sendable {
 
 extension CoordinatorRun: CoordinatorDelegate {
     public func weights() -> BulkPayload {
-        if let published { return published }
         // A copy: the optimizer writes the weights in place while old ones may still be on their way.
         let buffer = weightBuffers.take()
         let vector = Tensor(sharing: buffer.bytes, owner: buffer, [vectors.weightsCount])
         vectors.pack(weights: state.optimizer.weights, statistics: state.statistics, into: vector)
-        let payload = BulkPayload(buffer)
-        published = payload
-        return payload
+        return BulkPayload(buffer)
     }
 
     public func sample(_ id: Int) throws -> [UInt8] { try folder.bytes(of: id) }
@@ -264,7 +261,6 @@ extension CoordinatorRun: CoordinatorDelegate {
             try refuse("at the epoch's end the audit hash of its samples is \(audit.text), every sample once gives \(complete.text)")
         }
         let outcome = try update(sum, step: step, state: &state)
-        published = nil
         self.audit = audit
         try journal.commit(
             JournalRecord(

@@ -1,4 +1,3 @@
-import Checksums
 import Fleet
 import Foundation
 import ImageData
@@ -66,7 +65,7 @@ public final class WorkerRun: WorkerDelegate {
 
     public func store(sample id: Int, bytes: [UInt8]) throws { samples.store(id, bytes) }
 
-    public func compute(step: Int, block: SlotBlock, weights: BulkBuffer, slotDone: () -> Bool) throws -> BlockGradient? {
+    public func compute(step: Int, block: SlotBlock, weights: BulkBuffer, slotDone: () -> Bool) throws -> BulkPayload? {
         let run = run()
         let vector = Tensor(sharing: weights.bytes, owner: weights, [run.task.weightsCount])
         guard let buffer = buffers.withLock({ $0?.take() }) else { preconditionFailure("work came before the welcome") }
@@ -95,11 +94,10 @@ public final class WorkerRun: WorkerDelegate {
         }
 
         guard try sum(block, into: result) else { return nil }
-        let gradient = BlockGradient(payload: BulkPayload(buffer), digest: result.withBytes { SHA256.digest(of: $0) })
         let computed = start.duration(to: .current) - (waited - fetching)
         let text = String(format: "computed in %.3f s, waited %.3f s for data", computed.inSeconds, waited.inSeconds)
         log("step \(step): \(block) \(text)", true)
-        return gradient
+        return BulkPayload(buffer)
     }
 
     public func report(_ event: WorkerEvent) {

@@ -1,29 +1,43 @@
 import Fleet
 import Glibc
 
-/// Memory for weights or a gradient: aligned to 64 bytes, or to 2 MiB with huge pages when it is large. Zero at first.
+/// Memory for weights or a gradient: aligned to 64 bytes, or to 2 MiB with huge pages when it is large. Zero at first; of a large buffer the
+/// system makes pages as they are first used, so that making it takes no time.
 ///
 /// The owner decides who writes: buffers handed to a delegate or a message are not written until they are free again.
 public final class BulkBuffer: @unchecked Sendable {
     // Sendable: `base` never changes; one writer at a time is the contract of whoever holds the buffer.
     private let base: UnsafeMutableRawPointer
+    /// The mapping around a large buffer.
+    private let mapping: UnsafeMutableRawBufferPointer?
     /// Length in bytes.
     public let count: Int
 
+    private static let hugePage = 2 << 20
+
     public init(count: Int) {
         precondition(count >= 0, "a buffer of \(count) bytes")
-        let hugePage = 2 << 20
-        let isLarge = count >= 2 * hugePage
-        var memory: UnsafeMutableRawPointer?
-        let result = posix_memalign(&memory, isLarge ? hugePage : 64, max(count, 1))
-        guard result == 0, let memory else { preconditionFailure("no memory for a buffer of \(count) bytes") }
-        if isLarge { madvise(memory, count, MADV_HUGEPAGE) }
-        memset(memory, 0, count)
-        base = memory
         self.count = count
+        if count >= 2 * Self.hugePage {
+            let length = count + Self.hugePage
+            let memory = mmap(nil, length, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0)
+            guard let memory, memory != MAP_FAILED else { preconditionFailure("no memory for a buffer of \(count) bytes") }
+            mapping = UnsafeMutableRawBufferPointer(start: memory, count: length)
+            base = memory.alignedUp(toMultipleOf: Self.hugePage)
+            madvise(base, count, MADV_HUGEPAGE)
+        } else {
+            var memory: UnsafeMutableRawPointer?
+            let result = posix_memalign(&memory, 64, max(count, 1))
+            guard result == 0, let memory else { preconditionFailure("no memory for a buffer of \(count) bytes") }
+            memset(memory, 0, count)
+            mapping = nil
+            base = memory
+        }
     }
 
-    deinit { free(base) }
+    deinit {
+        if let mapping { munmap(mapping.baseAddress, mapping.count) } else { free(base) }
+    }
 
     /// The memory; valid while the buffer lives. A local variable may release its buffer right after the last use: hold it with
     /// `withExtendedLifetime`, or keep it in a property or parameter, for as long as the pointer is used.

@@ -13,7 +13,7 @@ final class ComputeThread: Sendable {
 
     enum Job: Sendable {
         case join(Welcome)
-        case compute(step: Int, block: SlotBlock, weights: BulkBuffer, Cancellation)
+        case compute(step: Int, block: SlotBlock, weights: BulkBuffer, chunkBytes: Int, Cancellation)
         case end
     }
 
@@ -22,7 +22,7 @@ final class ComputeThread: Sendable {
         case joined
         case joinFailed(FleetExit)
         case progress(step: Int, block: SlotBlock, slotsDone: Int)
-        case computed(step: Int, block: SlotBlock, BlockGradient, Cancellation)
+        case computed(step: Int, block: SlotBlock, ComputedGradient, Cancellation)
         case failed(FleetExit)
     }
 
@@ -57,7 +57,7 @@ final class ComputeThread: Sendable {
             } catch {
                 results.post(.joinFailed(FleetExit(error)))
             }
-        case .compute(let step, let block, let weights, let cancellation):
+        case .compute(let step, let block, let weights, let chunkBytes, let cancellation):
             guard !cancellation.isCancelled else { return }
             var slotsDone = 0
             do {
@@ -66,7 +66,9 @@ final class ComputeThread: Sendable {
                     results.post(.progress(step: step, block: block, slotsDone: slotsDone))
                     return !cancellation.isCancelled
                 }
-                if let gradient { results.post(.computed(step: step, block: block, gradient, cancellation)) }
+                if let gradient {
+                    results.post(.computed(step: step, block: block, ComputedGradient(gradient, chunkBytes: chunkBytes), cancellation))
+                }
             } catch {
                 results.post(.failed(FleetExit(error)))
             }

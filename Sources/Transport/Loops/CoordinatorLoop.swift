@@ -1,9 +1,9 @@
-import Checksums
 import Fleet
 
-/// Runs a `CoordinatorState` over real sockets, on the thread that calls `run()`.
+/// Runs a `CoordinatorState` over real sockets, on the thread that calls `run()`. That thread never waits for the delegate's long work, which
+/// `CoordinatorWork` does elsewhere: a fleet may lose patience with a coordinator, but not because it is adding.
 public final class CoordinatorLoop: @unchecked Sendable {
-    // Sendable: everything but `commands` and the endpoints belongs to the thread of `run()`.
+    // Sendable: everything but `commands`, `outcomes` and the endpoints belongs to the thread of `run()`.
     private enum Command: Sendable {
         case stop(FleetExit)
         case stopAfterStep(FleetExit, deadline: Instant)
@@ -11,29 +11,45 @@ public final class CoordinatorLoop: @unchecked Sendable {
         case notice(Authenticator.Notice)
     }
 
+    /// The weights of the step in progress, with the checksums of the chunks sent so far.
+    struct Published {
+        let payload: BulkPayload
+        var checksums: [UInt32?]
+    }
+
     /// The control address that workers connect to.
     public let endpoint: String
     /// The bulk address; workers learn its port from the welcome.
     public let bulkEndpoint: String
     private let commands = Mailbox<Command>()
-    private let configuration: CoordinatorConfiguration
+    private let outcomes = Mailbox<CoordinatorWork.Outcome>()
+    let configuration: CoordinatorConfiguration
     private let plan: StepPlan
-    private let delegate: any CoordinatorDelegate
+    let delegate: any CoordinatorDelegate
     /// What keeps peers apart; nil without keys.
-    private var gate: Gate?
-    private var control: Socket?
-    private var bulk: Socket?
-    private var state: CoordinatorState
-    private var end: FleetExit?
+    var gate: Gate?
+    var control: Socket?
+    var bulk: Socket?
+    private var peers: PeerProbe
+    var state: CoordinatorState
+    var end: FleetExit?
+    /// The first error of the delegate.
+    private var failure: FleetExit?
     /// Gradients on their way in.
-    private var buffers: [SessionID: BulkBuffer] = [:]
-    private var pool: BufferPool
-    /// The weights of the current step, with the checksums of the chunks sent so far.
-    private var weights: (step: Int, payload: BulkPayload, checksums: [UInt32?])?
-    /// Bulk messages that a full socket did not take yet, in order.
-    private var outbox: [(session: SessionID, parts: [Part])] = []
+    var buffers: [SessionID: BulkBuffer] = [:]
+    var pool: BufferPool
+    /// Blocks given to the step's thread and not added yet.
+    var unmerged = 0
+    var weights: Published?
+    var outbox = Outbox()
+    var steps: JobThread<CoordinatorWork.StepJob, CoordinatorWork.Outcome>?
+    var samples: JobThread<CoordinatorWork.SampleJob, CoordinatorWork.Outcome>?
     /// Sessions that could not be reached, in order.
     private var missed: [SessionID] = []
+
+    /// So many complete blocks may wait to be added; then no bulk data are read until one is. With the gradients on their way, one for each
+    /// lease, and those in the tree that bounds the memory (docs/protocol.md).
+    static let unmergedLimit = 2
 
     /// Binds the sockets.
     /// - Parameters:
@@ -49,6 +65,7 @@ public final class CoordinatorLoop: @unchecked Sendable {
         let bulkAddress = bulkListen ?? address.address(port: address.port.map { $0 + 1 })
         try security.check(listen: listen)
         try security.check(listen: bulkAddress)
+        let files = OpenFileLimit.raise()
         let context = try Context()
         var keys: CoordinatorKeys?
         if case .keys(let given) = security {
@@ -60,10 +77,12 @@ public final class CoordinatorLoop: @unchecked Sendable {
         let bulk = try Socket.router(.bulk, in: context, keys: keys, bind: bulkAddress)
         self.control = control
         self.bulk = bulk
+        peers = PeerProbe(monitor: try control.disconnections(in: context))
         endpoint = control.endpoint
         bulkEndpoint = bulk.endpoint
         var configuration = configuration
         configuration.bulkPort = try Endpoint(bulkEndpoint).port ?? 0
+        configuration.maximumSessions = min(configuration.maximumSessions, OpenFileLimit.sessions(within: files))
         self.configuration = configuration
         self.plan = plan
         self.delegate = delegate
@@ -82,19 +101,22 @@ public final class CoordinatorLoop: @unchecked Sendable {
         commands.post(.stopAfterStep(FleetExit(exitCode: exitCode, text: text), deadline: .current + patience))
     }
 
+    /// Gradients that there was memory for at once so far; to be asked after `run()`.
+    package var gradientBuffers: Int { pool.allocated }
+
     /// Ends `run()` without telling anybody, as a crash would.
     package func vanish() { commands.post(.vanish) }
 
-    /// Trains until the end; call it once. The sockets are closed when it returns.
+    /// Trains until the end; call it once. When it returns, the sockets are closed and the delegate is not called any more.
     public func run() -> FleetExit {
+        publish(delegate.weights())
+        let work = CoordinatorWork(delegate)
+        let steps = JobThread(name: "mvq step", outcomes: outcomes) { (job: CoordinatorWork.StepJob) in work.perform(job) }
+        let samples = JobThread(name: "mvq samples", outcomes: outcomes) { (job: CoordinatorWork.SampleJob) in work.perform(job) }
+        (self.steps, self.samples) = (steps, samples)
         state = CoordinatorState(configuration: configuration, plan: plan, now: .current)
         while end == nil, let control, let bulk {
-            var poller = Poller()
-            poller.watch(fileDescriptor: commands.fileDescriptor)
-            poller.watch(control)
-            poller.watch(bulk)
-            let untilTick = Instant.current.duration(to: state.nextTick)
-            poller.wait(atMost: outbox.isEmpty ? untilTick : min(untilTick, .milliseconds(5)))
+            waitForWork(control, bulk)
             for command in commands.drain() {
                 switch command {
                 case .stop(let exit): handle(.stop(exitCode: exit.exitCode, text: exit.text))
@@ -109,20 +131,54 @@ public final class CoordinatorLoop: @unchecked Sendable {
                     end = FleetExit(exitCode: ExitCode.software, text: "vanished")
                 }
             }
-            flush()
+            for outcome in outcomes.drain() where end == nil { take(outcome) }
+            for session in outbox.flush(on: bulk) { miss(session) }
             receiveControl()
             receiveBulk()
+            if peers.isDue(now: .current) { probePeers() }
             loseMissed()
             if Instant.current >= state.nextTick { handle(.tick) }
         }
-        outbox = []
+        outbox.removeAll()
         buffers = [:]
         weights = nil
         // The last references: the context ends with them, once the last messages are on their way and the ports are free.
+        peers.close(control)
         control = nil
         bulk = nil
         gate = nil
-        return end ?? FleetExit(exitCode: ExitCode.done, text: "")
+        // A step end in progress is finished, and only then the delegate's state is its owner's again.
+        samples.finish()
+        steps.finish()
+        for case .failed(let exit) in outcomes.drain() where failure == nil { failure = exit }
+        return failure ?? end ?? FleetExit(exitCode: ExitCode.done, text: "")
+    }
+
+    private func waitForWork(_ control: Socket, _ bulk: Socket) {
+        var poller = Poller()
+        poller.watch(fileDescriptor: commands.fileDescriptor)
+        poller.watch(fileDescriptor: outcomes.fileDescriptor)
+        poller.watch(control)
+        poller.watch(peers.monitor)
+        if unmerged < Self.unmergedLimit { poller.watch(bulk) }
+        var patience = Instant.current.duration(to: state.nextTick)
+        if !outbox.isEmpty { patience = min(patience, .milliseconds(5)) }
+        if let due = peers.due { patience = min(patience, Instant.current.duration(to: due)) }
+        poller.wait(atMost: patience)
+    }
+
+    /// Takes in what a thread of the delegate has done.
+    private func take(_ outcome: CoordinatorWork.Outcome) {
+        switch outcome {
+        case .merged: unmerged -= 1
+        case .committed(let next, let weights):
+            if let weights { publish(weights) }
+            handle(.stepCommitted(next: next))
+        case .read(let id, let sample, let session): send(sample: id, sample, to: session)
+        case .failed(let exit):
+            failure = failure ?? exit
+            handle(.stop(exitCode: exit.exitCode, text: exit.text))
+        }
     }
 
     // MARK: Receiving
@@ -157,7 +213,7 @@ public final class CoordinatorLoop: @unchecked Sendable {
 
     private func receiveBulk() {
         for _ in 0..<32 {
-            guard end == nil, let frames = bulk?.receive() else { return }
+            guard end == nil, unmerged < Self.unmergedLimit, let frames = bulk?.receive() else { return }
             guard let session = frames[0].withBytes({ SessionID(routingID: $0) }) else {
                 malformed("bulk message from a peer without session id", frames, from: nil)
                 continue
@@ -176,73 +232,30 @@ public final class CoordinatorLoop: @unchecked Sendable {
         }
     }
 
-    // MARK: Keys
-
-    /// True when a message may be used: without keys always, with keys when its sender's key may speak in the session.
-    private func isWelcome(_ frames: [Frame], from session: SessionID, as hello: Hello? = nil) -> Bool {
-        let verdict =
-            if let hello { gate?.verdict(on: hello, with: frames.last, in: session, now: .current) } else {
-                gate?.verdict(on: frames.last, in: session, now: .current)
-            }
-        switch verdict {
-        case nil, .pass: return true
-        case .drop(let event):
-            if let event { delegate.report(.security(event)) }
-        case .expel(let exitCode, let text): expel([session], exitCode: exitCode, text: text)
-        }
-        return false
-    }
-
-    private func malformed(_ reason: String, _ frames: [Frame], from session: SessionID?) {
-        handle(.malformed(reason: reason, from: session))
-        guard let bar = gate?.malformed(reason, in: frames.last, now: .current) else { return }
-        delegate.report(.security(bar.event))
-        expel(bar.sessions, exitCode: ExitCode.unavailable, text: bar.text)
-    }
-
-    private func expel(_ sessions: [SessionID], exitCode: Int32, text: String) {
-        for session in sessions {
-            handle(.expel(session, exitCode: exitCode, text: text))
-            gate?.forget(session)
-        }
-    }
-
     // MARK: Acting
 
-    private func handle(_ event: CoordinatorState.Event, payload: Frame? = nil) {
-        var events = [event]
-        while end == nil, !events.isEmpty {
-            for action in state.handle(events.removeFirst(), now: .current) {
-                do {
-                    if let followUp = try perform(action, payload: payload) { events.append(followUp) }
-                } catch {
-                    let exit = FleetExit(error)
-                    events = [.stop(exitCode: exit.exitCode, text: exit.text)]
-                    break
-                }
-            }
-        }
+    func handle(_ event: CoordinatorState.Event, payload: Frame? = nil) {
+        for action in state.handle(event, now: .current) where end == nil { perform(action, payload: payload) }
     }
 
-    /// Does what the state machine asks for; returns the event that follows from it.
-    private func perform(_ action: CoordinatorState.Action, payload: Frame?) throws -> CoordinatorState.Event? {
+    /// Says something to all sessions: those whose connection is gone cannot be reached.
+    private func probePeers() {
+        let message = ControlMessage.coordinatorHeartbeat(generation: configuration.generation, step: nil)
+        for session in peers.sessions { perform(.send(message, to: session), payload: nil) }
+    }
+
+    /// Does what the state machine asks for.
+    private func perform(_ action: CoordinatorState.Action, payload: Frame?) {
         switch action {
         case .send(let message, let session):
+            if case .welcome = message { peers.add(session) }
             let sent = control?.send([.bytes(session.routingID), .bytes(ControlCodec.encode(message))])
             // A thousand unread control messages: whoever is there does not listen any more.
             if sent != .sent { miss(session) }
         case .sendWeights(let step, let chunk, let bytes, let session):
-            send(weightsMessage(step: step, chunk: chunk, bytes: bytes, to: session), to: session)
+            send(weights: step, chunk: chunk, bytes: bytes, to: session)
         case .sendSample(let id, let session):
-            let sample = BulkPayload(copying: try delegate.sample(id))
-            let layout = ChunkLayout(totalBytes: sample.bytes.count, chunkBytes: configuration.chunkBytes)
-            for chunk in 0..<layout.count {
-                let part = sample.part(layout.range(of: chunk))
-                let parts = message(
-                    .sample, to: session, index: id, chunk: chunk, layout: layout, payload: part,
-                    checksum: CRC32C.checksum(part.bytes))
-                send(parts, to: session)
-            }
+            samples?.post(CoordinatorWork.SampleJob(id: id, session: session))
         case .storeChunk(let header, let session):
             guard let payload else { preconditionFailure("a chunk to store without message") }
             let buffer = buffers[session] ?? pool.take()
@@ -250,64 +263,27 @@ public final class CoordinatorLoop: @unchecked Sendable {
             payload.withBytes { buffer.copy($0, to: header.offset) }
         case .mergeBlock(let step, let block, let session):
             guard let buffer = buffers.removeValue(forKey: session) else { preconditionFailure("\(block) to merge without bytes") }
-            try delegate.merge(step: step, block: block, gradient: buffer)
+            unmerged += 1
+            steps?.post(.merge(step: step, block: block, buffer))
         case .discardBlock(let session):
             buffers[session] = nil
         case .finishStep(let step, let blocks):
             weights = nil
-            return .stepCommitted(next: try delegate.finishStep(step, blocks: blocks))
+            steps?.post(.finish(step: step, blocks: blocks))
         case .closeSession(let session):
             buffers[session] = nil
             gate?.forget(session)
-            outbox.removeAll { $0.session == session }
+            outbox.remove(session)
+            peers.remove(session)
         case .report(let event):
             delegate.report(event)
         case .finished(let exit):
             end = exit
         }
-        return nil
-    }
-
-    // MARK: Sending bulk
-
-    private func weightsMessage(step: Int, chunk: Int, bytes: Range<Int>, to session: SessionID) -> [Part] {
-        let layout = ChunkLayout(totalBytes: configuration.weightsBytes, chunkBytes: configuration.chunkBytes)
-        if weights?.step != step {
-            let payload = delegate.weights()
-            precondition(
-                payload.bytes.count == configuration.weightsBytes,
-                "the delegate has \(payload.bytes.count) bytes of weights instead of \(configuration.weightsBytes)")
-            weights = (step, payload, Array(repeating: nil, count: layout.count))
-        }
-        guard let current = weights else { preconditionFailure("weights vanished") }
-        let part = current.payload.part(bytes)
-        let checksum = current.checksums[chunk] ?? CRC32C.checksum(part.bytes)
-        weights?.checksums[chunk] = checksum
-        return message(.weights, to: session, step: step, chunk: chunk, layout: layout, payload: part, checksum: checksum)
-    }
-
-    private func message(
-        _ kind: BulkKind, to session: SessionID, step: Int = 0, index: Int = 0, chunk: Int, layout: ChunkLayout,
-        payload: BulkPayload, checksum: UInt32
-    ) -> [Part] {
-        let header = BulkHeader(
-            kind: kind, runID: configuration.runID, generation: configuration.generation, session: session, step: step,
-            index: index, chunk: chunk, chunkCount: layout.count, offset: layout.range(of: chunk).lowerBound,
-            payloadBytes: payload.bytes.count, totalBytes: layout.totalBytes, payloadChecksum: checksum)
-        return [.bytes(session.routingID), .bytes(BulkHeaderCodec.encode(header)), .payload(payload)]
-    }
-
-    private func send(_ parts: [Part], to session: SessionID) {
-        guard !outbox.contains(where: { $0.session == session }) else { return outbox.append((session, parts)) }
-        switch bulk?.send(parts) {
-        case .sent: break
-        case .full: outbox.append((session, parts))
-        case .unreachable, nil: miss(session)
-        }
     }
 
     /// Notes that nothing can be sent to a session any more. What it said before, a farewell perhaps, may still be unread.
-    private func miss(_ session: SessionID) {
+    func miss(_ session: SessionID) {
         if !missed.contains(session) { missed.append(session) }
     }
 
@@ -315,26 +291,10 @@ public final class CoordinatorLoop: @unchecked Sendable {
     private func loseMissed() {
         guard !missed.isEmpty else { return }
         receiveControl()
-        while end == nil, !missed.isEmpty { handle(.unreachable(missed.removeFirst())) }
-    }
-
-    /// Tries again what was not taken; the order within a session stays.
-    private func flush() {
-        guard !outbox.isEmpty else { return }
-        var blocked: Set<SessionID> = []
-        var waiting: [(session: SessionID, parts: [Part])] = []
-        for item in outbox {
-            if blocked.contains(item.session) {
-                waiting.append(item)
-                continue
-            }
-            switch bulk?.send(item.parts) {
-            case .sent: continue
-            case .full: waiting.append(item)
-            case .unreachable, nil: miss(item.session)
-            }
-            blocked.insert(item.session)
+        while end == nil, !missed.isEmpty {
+            let sessions = missed
+            missed = []
+            handle(.unreachableTogether(sessions))
         }
-        outbox = waiting
     }
 }

@@ -1,34 +1,22 @@
 import Fleet
 
-/// What a coordinator's loop does not know: weights, samples, gradients. All calls come from the thread of `run()`.
-/// An error ends the run with the error's exit code.
-public protocol CoordinatorDelegate: AnyObject {
-    /// The weights of the current step. The bytes must stay as they are while anybody holds the payload's owner,
+/// What a coordinator's loop does not know: weights, samples, gradients. `merge`, `finishStep` and `weights` are called one after the other, in the
+/// order of the run (the first `weights` by the thread of `run()` before it does anything else, then by a thread of their own), `sample` by another
+/// thread, `report` by that of `run()`, all at the same time; none after `run()` has returned. An error ends the run with the error's exit code.
+public protocol CoordinatorDelegate: AnyObject, Sendable {
+    /// The weights of the step to come; called once for each step. The bytes must stay as they are while anybody holds the payload's owner,
     /// so the next step's weights go into another buffer (`BufferPool` gives one that is free).
     func weights() -> BulkPayload
     /// The encoded bytes of a sample, for workers without dataset.
     func sample(_ id: Int) throws -> [UInt8]
     /// Adds the gradient of a block to the tree. The buffer is the delegate's for as long as it holds it.
     func merge(step: Int, block: SlotBlock, gradient: BulkBuffer) throws
-    /// All slots are merged: update the weights, make the step durable. Must take less than the liveness deadline.
+    /// All slots are merged: update the weights, make the step durable. The fleet waits for it, but may take as long as it likes.
     /// - Parameter blocks: who computed what, by first slot.
     /// - Returns: the plan of the next step, nil when the training is complete.
     func finishStep(_ step: Int, blocks: [LeaseTable.Finished]) throws -> StepPlan?
     /// Something happened; for logs.
     func report(_ event: FleetEvent)
-}
-
-/// The computed gradient of a block.
-public struct BlockGradient: Sendable {
-    /// `Welcome.gradientBytes` bytes, untouched until they are sent.
-    public let payload: BulkPayload
-    /// A digest of the bytes: equal work has equal digests.
-    public let digest: String
-
-    public init(payload: BulkPayload, digest: String) {
-        self.payload = payload
-        self.digest = digest
-    }
 }
 
 /// What a worker's loop does not know: the model and its data. `join` and `compute` are called on the compute thread, all
@@ -46,8 +34,8 @@ public protocol WorkerDelegate: AnyObject, Sendable {
     func store(sample id: Int, bytes: [UInt8]) throws
     /// Computes the gradient sum of a block.
     /// - Parameter slotDone: to be called after each slot; false means that the result is not wanted any more.
-    /// - Returns: nil when it was told to stop.
-    func compute(step: Int, block: SlotBlock, weights: BulkBuffer, slotDone: () -> Bool) throws -> BlockGradient?
+    /// - Returns: `Welcome.gradientBytes` bytes, untouched until they are sent; nil when it was told to stop.
+    func compute(step: Int, block: SlotBlock, weights: BulkBuffer, slotDone: () -> Bool) throws -> BulkPayload?
     /// Something happened; for logs.
     func report(_ event: WorkerEvent)
 }

@@ -1,4 +1,3 @@
-import Checksums
 import Fleet
 
 /// Runs a `WorkerState` over real sockets, on the thread that calls `run()`; that thread never computes.
@@ -54,14 +53,22 @@ public final class WorkerLoop: @unchecked Sendable {
     private var weights: (step: Int, buffer: BulkBuffer)?
     private var samples: [Int: [UInt8]] = [:]
     private var cancellation: ComputeThread.Cancellation?
-    private var gradient: BlockGradient?
+    private var gradient: ComputedGradient?
 
     /// - Parameters:
     ///   - address: the coordinator's control address, `tcp://host:port`.
     ///   - hello: who the worker is; `process` has to be random.
     ///   - security: without keys, or the word that none are wanted, the address has to be a loopback one.
-    public init(
+    public convenience init(
         address: String, hello: Hello, timing: FleetTiming = FleetTiming(), security: WorkerSecurity = .loopbackOnly,
+        delegate: any WorkerDelegate
+    ) throws(TransportError) {
+        try self.init(address: address, hello: hello, timing: timing, security: security, context: Context(), delegate: delegate)
+    }
+
+    /// A worker that shares a ZeroMQ context with others of its process.
+    package init(
+        address: String, hello: Hello, timing: FleetTiming = FleetTiming(), security: WorkerSecurity = .loopbackOnly, context: Context,
         delegate: any WorkerDelegate
     ) throws(TransportError) {
         let host = try Endpoint(address)
@@ -74,7 +81,7 @@ public final class WorkerLoop: @unchecked Sendable {
         self.hello = hello
         self.timing = timing
         self.delegate = delegate
-        context = try Context()
+        self.context = context
         compute = ComputeThread(delegate: delegate)
         state = WorkerState(hello: hello, address: address, timing: timing, now: .current)
         session = hello.process
@@ -257,14 +264,14 @@ public final class WorkerLoop: @unchecked Sendable {
             guard let weights, weights.step == step else { preconditionFailure("\(block) to compute without weights of step \(step)") }
             let token = ComputeThread.Cancellation()
             cancellation = token
-            compute.post(.compute(step: step, block: block, weights: weights.buffer, token))
+            compute.post(.compute(step: step, block: block, weights: weights.buffer, chunkBytes: state.chunkBytes, token))
         case .cancel:
             cancellation?.cancel()
         case .sendGradient(let header):
             guard let gradient else { preconditionFailure("a gradient to send that is not there") }
             let part = gradient.payload.part(header.offset..<header.offset + header.payloadBytes)
             var header = header
-            header.payloadChecksum = CRC32C.checksum(part.bytes)
+            header.payloadChecksum = gradient.checksums[header.chunk]
             bulk?.send([.bytes(BulkHeaderCodec.encode(header)), .payload(part)])
         case .releaseGradient:
             gradient = nil

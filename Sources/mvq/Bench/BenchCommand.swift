@@ -3,13 +3,18 @@ import ArgumentParser
 /// `mvq bench`.
 struct BenchCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: "bench", abstract: "Measures this machine: training steps, operations, matrix products, image decoding, checkpoints.",
+        commandName: "bench", abstract: "Measures this machine: training steps, operations, matrix products, image decoding, checkpoints, the network.",
         subcommands: [
             BenchStep.self,
             BenchOps.self,
             BenchGemm.self,
             BenchData.self,
             BenchCheckpoint.self,
+            BenchExchange.self,
+            BenchReconnect.self,
+            ExchangeWorkerCommand.self,
+            ReconnectCoordinatorCommand.self,
+            ReconnectWorkersCommand.self,
         ])
 }
 

@@ -264,7 +264,7 @@ extension ProcessTests {
 }
 
 /// A coordinator's delegate for a fleet that never gets as far as training.
-private final class NoTraining: CoordinatorDelegate {
+private final class NoTraining: CoordinatorDelegate, Sendable {
     struct Unexpected: Error {}
 
     func weights() -> BulkPayload { BulkPayload(copying: [0, 0, 0, 0]) }

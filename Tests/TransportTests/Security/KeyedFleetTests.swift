@@ -105,6 +105,8 @@ import Transport
                 guard step >= 1 else { return }
                 thiefIsAtWork.wait()
                 thiefIsAtWork.signal()
+                // The thief's block may be given to both; the run must not end before the list was read.
+                if step == 2 { isShutOut.wait() }
             }, security: ring.worker("honest"))
         let runs = [Running { thief.run() }, Running { honest.run() }]
         #expect(await Running { loop.run() }.value.exitCode == 0)

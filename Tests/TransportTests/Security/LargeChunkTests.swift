@@ -35,13 +35,13 @@ import Transport
         func plan(step: Int) throws -> StepPlan { LargeChunkTests.plan(step) }
         func missingSamples(step: Int, block: SlotBlock) throws -> [Int] { [] }
         func store(sample id: Int, bytes: [UInt8]) throws {}
-        func compute(step: Int, block: SlotBlock, weights: BulkBuffer, slotDone: () -> Bool) throws -> BlockGradient? {
+        func compute(step: Int, block: SlotBlock, weights: BulkBuffer, slotDone: () -> Bool) throws -> BulkPayload? {
             guard weights.bytes.allSatisfy({ $0 == UInt8(step + 1) }) else {
                 throw ToyError(exitCode: ExitCode.software, description: "wrong weights in step \(step)")
             }
             let gradient = BulkBuffer(count: LargeChunkTests.bytes)
             gradient.bytes.initializeMemory(as: UInt8.self, repeating: UInt8(step + 2))
-            return BlockGradient(payload: BulkPayload(gradient), digest: "\(step)")
+            return BulkPayload(gradient)
         }
         func report(_ event: WorkerEvent) {}
     }
