@@ -77,7 +77,7 @@ let package = Package(
             "Chaos", ["Training", "Transport", "Fleet", "Checkpoints", "Checksums", "ImageData", "TensorCore", "Failpoints"]),
         target("CommandSupport", ["Training", "Failpoints", argumentParser]),
 
-        command("mvq-coordinator", ["Fleet", "Telemetry"]),
+        command("mvq-coordinator", ["Fleet", "Telemetry", "Transport"]),
         command("mvq-worker", ["Fleet", "Transport", "ImageData", logging]),
         command(
             "mvq",

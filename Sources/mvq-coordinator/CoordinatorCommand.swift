@@ -5,6 +5,7 @@ import Foundation
 import Synchronization
 import Telemetry
 import Training
+import Transport
 
 @main
 struct Main {
@@ -20,7 +21,12 @@ struct CoordinatorCommand: ParsableCommand {
             Start it on the head node, then any number of workers, anywhere:
 
               mvq-coordinator --config configs/tokenizer-gr-tiny.yaml --data imagenet --run runs/first
-              mvq-worker --connect tcp://head:7700
+              mvq-worker --connect tcp://127.0.0.1:7700
+
+            Workers on other machines need keys (see 'mvq keygen --help'):
+
+              mvq-coordinator … --listen tcp://0.0.0.0:7700 --keys keys/coordinator
+              mvq-worker --connect tcp://head:7700 --keys mvq-keys
 
             The same command continues an interrupted run. The result does not depend, to the bit, on how many workers there are or how often
             they come and go. DIR/train/<class>/*.JPEG is the layout of --data; 'mvq dataset synthesize' makes some if you have none.
@@ -29,7 +35,8 @@ struct CoordinatorCommand: ParsableCommand {
             checkpoint, otherwise dropped. A second signal ends it at once. Nothing is lost either way: the journal has every committed step.
 
             Exit codes: 0 done, 64 usage, 65 bad data, 66 no valid checkpoint, 67 replay mismatch, or samples not seen exactly once, 69 no
-            workers in time or address not available, 73 run held by another coordinator, 74 disk, 75 (or --requeue-exit-code) stopped (start again to continue), 76 a loss is not a finite number, 78 configuration.
+            workers in time or address not available, 73 run held by another coordinator, 74 disk, 75 (or --requeue-exit-code) stopped (start again to continue), 76 a loss is not a finite number, 77 keys
+            that are missing or that others can read, 78 configuration.
             """,
         version: BuildVersion.current)
 
@@ -44,6 +51,12 @@ struct CoordinatorCommand: ParsableCommand {
 
     @Option(help: ArgumentHelp("Address for workers; bulk data use the next port. Port * takes a free one (written to DIR/endpoint).", valueName: "address"))
     var listen = "tcp://127.0.0.1:7700"
+
+    @Option(help: ArgumentHelp("The coordinator's folder of 'mvq keygen': only workers of its authorized_keys are admitted, and everything is encrypted. Needed for any --listen but loopback addresses.", valueName: "dir"))
+    var keys: String?
+
+    @Flag(help: "Listen on any address without keys: whoever reaches it can take part and read everything.")
+    var insecure = false
 
     @Option(help: ArgumentHelp("Where to start: auto (newest valid checkpoint), never (a new run only), or a checkpoint file; a new --run may start from another run's with other settings, the model's excepted.", valueName: "auto|never|file"))
     var resume = "auto"
@@ -75,6 +88,7 @@ struct CoordinatorCommand: ParsableCommand {
     func validate() throws {
         guard minWorkers >= 1 else { throw ValidationError("--min-workers is \(minWorkers); it must be 1 or more") }
         guard threads >= 1 else { throw ValidationError("--threads is \(threads); it must be 1 or more") }
+        guard keys == nil || !insecure else { throw ValidationError("--keys and --insecure exclude each other; leave one out") }
         guard (0.001...1e9).contains(gatherSeconds) else {
             throw ValidationError("--gather-seconds is \(gatherSeconds); it must be more than 0, and at most 1e9")
         }
@@ -89,6 +103,9 @@ struct CoordinatorCommand: ParsableCommand {
     }
 
     func run() throws {
+        let security: CoordinatorSecurity =
+            if let keys { .keys(try CoordinatorKeys(folder: keys)) } else if insecure { .insecure } else { .loopbackOnly }
+        try security.check(listen: listen)
         let configuration = try RunConfiguration(file: config, overrides: set.map { ($0.key, $0.value) })
         let start: CoordinatorOptions.Resume =
             switch resume {
@@ -98,7 +115,7 @@ struct CoordinatorCommand: ParsableCommand {
             }
         let options = CoordinatorOptions(
             data: data, run: runDirectory, listen: listen, resume: start, minimumWorkers: minWorkers, threads: threads, gatherSeconds: gatherSeconds,
-            livenessSeconds: livenessSeconds, chunkBytes: chunkKib << 10, graceSeconds: grace)
+            livenessSeconds: livenessSeconds, chunkBytes: chunkKib << 10, graceSeconds: grace, security: security)
         let running = Mutex<CoordinatorRun?>(nil)
         // Before the run is taken, which may take long: an end then is as good as one later.
         let signals = TerminationSignals { [requeueExitCode] times in

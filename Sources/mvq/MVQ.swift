@@ -11,7 +11,7 @@ struct Main {
 struct MVQ: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "mvq",
-        abstract: "Datasets, reconstruction, checkpoints, simulated fleets and measurements of MergeVQ.",
+        abstract: "Datasets, reconstruction, checkpoints, keys, simulated fleets and measurements of MergeVQ.",
         discussion: "Training itself is mvq-coordinator (one) and mvq-worker (any number).",
         version: BuildVersion.current,
         subcommands: [
@@ -24,6 +24,7 @@ struct MVQ: ParsableCommand {
             ExportCommand.self,
             SimulateCommand.self,
             ChaosCommand.self,
+            KeygenCommand.self,
             BenchCommand.self,
             DoctorCommand.self,
         ])

@@ -10,17 +10,20 @@ import Transport
     static let expected = Toy.expectedDigest(steps: steps)
 
     static func coordinator(
-        _ delegate: ToyCoordinator, generation: UInt64 = 1, listen: String = "tcp://127.0.0.1:*", minimumWorkers: Int = 1
+        _ delegate: ToyCoordinator, generation: UInt64 = 1, listen: String = "tcp://127.0.0.1:*", minimumWorkers: Int = 1,
+        security: CoordinatorSecurity = .loopbackOnly
     ) throws -> CoordinatorLoop {
         var configuration = Toy.configuration(generation: generation)
         configuration.minimumWorkers = minimumWorkers
         return try CoordinatorLoop(
             configuration: configuration, plan: Toy.plan(step: delegate.step), listen: listen,
-            bulkListen: "tcp://127.0.0.1:*", delegate: delegate)
+            bulkListen: "tcp://127.0.0.1:*", security: security, delegate: delegate)
     }
 
-    static func worker(_ number: Int, at address: String, _ delegate: ToyWorker = ToyWorker(), hello: Hello? = nil) throws -> WorkerLoop {
-        try WorkerLoop(address: address, hello: hello ?? Toy.hello(number), timing: Toy.timing, delegate: delegate)
+    static func worker(
+        _ number: Int, at address: String, _ delegate: ToyWorker = ToyWorker(), hello: Hello? = nil, security: WorkerSecurity = .loopbackOnly
+    ) throws -> WorkerLoop {
+        try WorkerLoop(address: address, hello: hello ?? Toy.hello(number), timing: Toy.timing, security: security, delegate: delegate)
     }
 
     @Test(arguments: [1, 2, 3, 5]) func anyNumberOfWorkersGivesTheSameBytes(count: Int) async throws {

@@ -66,6 +66,7 @@ public struct CoordinatorConfiguration: Sendable {
 
     /// Why a worker cannot take part, with the mend; nil when it can.
     func objection(to hello: Hello) -> String? {
+        if let problem = hello.problem { return "the worker announces \(problem); install the same release on both" }
         if hello.protocolVersion != ControlMessage.protocolVersion {
             return """
                 worker \(hello.name) speaks protocol \(hello.protocolVersion), the coordinator \(ControlMessage.protocolVersion); \

@@ -27,7 +27,7 @@ extension CoordinatorState {
             members[position].lease = lease
         case .credit(let bytes):
             guard bytes > 0, bytes <= configuration.creditBytes else {
-                return drop("a credit of \(bytes) bytes", from: session)
+                return offend("a credit of \(bytes) bytes", from: session)
             }
             members[position].credit = min(configuration.creditBytes, members[position].credit + bytes)
         case .weightsReceived(let step):
@@ -40,28 +40,29 @@ extension CoordinatorState {
             members[position].hasWeights = true
         case .samplesNeeded(let ids):
             guard ids.count <= ControlMessage.samplesPerRequest else {
-                return drop("\(ids.count) samples in one request", from: session)
+                return offend("\(ids.count) samples in one request", from: session)
             }
-            guard members[position].isAttached, ids.allSatisfy({ (0..<configuration.sampleCount).contains($0) }) else {
-                return drop("samples \(ids) of \(configuration.sampleCount)", from: session)
+            guard ids.allSatisfy({ (0..<configuration.sampleCount).contains($0) }) else {
+                return offend("samples \(ids) of \(configuration.sampleCount)", from: session)
             }
+            guard members[position].isAttached else { return drop("a request for samples before the bulk socket is there", from: session) }
             // Over a slow line a block's samples take longer than its computation.
             members[position].lastProgress = now
             for id in ids { actions.append(.sendSample(id: id, to: session)) }
         case .blockDone(let step, let block, let digest, let bytes):
             finish(block, step: step, digest: digest, bytes: bytes, member: position, now: now)
         case .leave(let reason):
-            leave(session, reason: reason)
+            leave(session, reason: reason.bounded())
         case .fault(let exitCode, let text):
             // One line for people; a peer must not be able to fill logs and messages.
-            let text = String(text.prefix(2000))
+            let text = text.bounded()
             let name = members[position].hello.name
             lose(session, reason: text)
             if [ExitCode.badData, ExitCode.diverged, ExitCode.configuration].contains(exitCode) {
                 end(FleetExit(exitCode: exitCode, text: "worker \(name): \(text)"))
             }
         case .welcome, .refuse, .helloAgain, .coordinatorHeartbeat, .plan, .lease, .revoke, .coordinatorCredit, .bye:
-            drop("'\(message.name)', which only a coordinator may say", from: session)
+            offend("'\(message.name)', which only a coordinator may say", from: session)
         }
     }
 
@@ -82,19 +83,20 @@ extension CoordinatorState {
             members[position].isAttached = true
         case .gradient:
             guard header.payloadBytes > 0, header.payloadBytes <= configuration.chunkBytes else {
-                return drop("a gradient chunk of \(header.payloadBytes) bytes", from: session)
+                return offend("a gradient chunk of \(header.payloadBytes) bytes", from: session)
             }
             // Every chunk took from the worker's credit, so every one gives it back, used or not.
             giveBack(header.payloadBytes, member: position)
             storeGradient(header, member: position, now: now)
         case .weights, .sample:
-            drop("\(header.kind), which only a coordinator may send", from: session)
+            offend("\(header.kind), which only a coordinator may send", from: session)
         }
     }
 
     /// Bytes that make no sense: over TCP that is no accident of the line. A chunk may be missing now, so the session starts afresh.
     mutating func malformed(_ reason: String, from session: SessionID?) {
         drop(reason, from: session)
+        if let session { charge(session, reason: reason) }
         if let session { dismiss(session, reason: "sent what cannot be read: \(reason)") }
     }
 
@@ -110,7 +112,7 @@ extension CoordinatorState {
         }
         let layout = ChunkLayout(totalBytes: configuration.gradientBytes, chunkBytes: configuration.chunkBytes)
         if let problem = layout.problem(with: header) {
-            return drop("gradient of \(block) with \(problem)", from: session)
+            return offend("gradient of \(block) with \(problem)", from: session)
         }
         // Over one connection gradients come one after the other; so one buffer for each session is enough.
         if let upload = members[position].upload, upload.block != block {
@@ -131,11 +133,14 @@ extension CoordinatorState {
         _ block: SlotBlock, step: Int, digest: String, bytes: Int, member position: Int, now: Instant
     ) {
         let session = members[position].id
+        guard digest.utf8.count <= Hello.longestText, digest.isOneLine else {
+            return offend("\(block) with a digest of \(digest.utf8.count) bytes", from: session)
+        }
         guard phase == .running, step == plan.step else {
             return drop("\(block) of step \(step), but step \(plan.step) is in progress", from: session)
         }
         guard bytes == configuration.gradientBytes else {
-            return drop("\(block) with \(bytes) bytes of gradient instead of \(configuration.gradientBytes)", from: session)
+            return offend("\(block) with \(bytes) bytes of gradient instead of \(configuration.gradientBytes)", from: session)
         }
         if let assignment = members[position][block] {
             guard assignment.digest == nil else { return drop("\(block) done once more", from: session) }

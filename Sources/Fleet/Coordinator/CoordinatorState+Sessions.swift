@@ -7,6 +7,7 @@ extension CoordinatorState {
             return
         }
         if let objection = configuration.objection(to: hello) { return refuse(session, objection) }
+        if let bar = bar(of: hello, now: now) { return refuse(session, bar, exitCode: ExitCode.unavailable) }
         if let old = members.first(where: { $0.hello.process == hello.process }) {
             remove(old.id, reason: "the worker connected anew", crashed: false)
         }
@@ -31,6 +32,8 @@ extension CoordinatorState {
     }
 
     mutating func refuse(_ session: SessionID, _ text: String, exitCode: Int32 = ExitCode.configuration) {
+        // It may quote what the worker said, and has to fit into a message.
+        let text = text.bounded(4000)
         report(.refused(session, text: text))
         actions.append(.send(.refuse(exitCode: exitCode, text: text), to: session))
     }

@@ -17,6 +17,8 @@ public struct CoordinatorState: Sendable {
         case unreachable(SessionID)
         /// The same of several sessions at once, as when their machine goes: no block may pass from one of them to the next.
         case unreachableTogether([SessionID])
+        /// The session's peer is not to be trusted any more: it is told why and shut out.
+        case expel(SessionID, exitCode: Int32, text: String)
         /// Time has passed.
         case tick
         /// The work of `finishStep` is done and durable. `next` is nil when the training is complete.
@@ -85,6 +87,9 @@ public struct CoordinatorState: Sendable {
     var lastHeartbeat: Instant
     /// Since when there have been too few workers.
     var gatheringSince: Instant?
+    /// Errors by worker process.
+    var errors = ErrorBudget<SessionID>()
+    var dropReports = ReportLimit(perMinute: 300)
     /// Set once the run is to end after the step at hand.
     var stopping: Stopping?
     /// When the first worker was told of the step at hand.
@@ -134,6 +139,7 @@ public struct CoordinatorState: Sendable {
         case .otherVersion(let version, let session): refuse(version: version, session)
         case .unreachable(let session): lose(session, reason: "connection lost")
         case .unreachableTogether(let sessions): for session in sessions { lose(session, reason: "connection lost") }
+        case .expel(let session, let exitCode, let text): expel(session, exitCode: exitCode, text)
         case .tick: tick(now: now)
         case .stepCommitted(let next): commit(next: next)
         case .stop(let exitCode, let text): end(FleetExit(exitCode: exitCode, text: text))
@@ -213,5 +219,4 @@ public struct CoordinatorState: Sendable {
     func position(of session: SessionID) -> Int? { members.firstIndex { $0.id == session } }
 
     mutating func report(_ event: FleetEvent) { actions.append(.report(event)) }
-    mutating func drop(_ reason: String, from session: SessionID?) { report(.dropped(session, reason: reason)) }
 }

@@ -30,6 +30,8 @@ public enum FleetEvent: Sendable, Equatable, CustomStringConvertible {
     case poisonBlock(step: Int, block: SlotBlock, workers: Int)
     /// Something received was not used.
     case dropped(SessionID?, reason: String)
+    /// About keys and peers that misbehave.
+    case security(SecurityEvent)
 
     public var description: String {
         switch self {
@@ -58,6 +60,7 @@ public enum FleetEvent: Sendable, Equatable, CustomStringConvertible {
         case .poisonBlock(let step, let block, let workers):
             "step \(step): \(workers) workers vanished while computing \(block)"
         case .dropped(let session, let reason): "dropped from \(session?.short ?? "an unknown peer"): \(reason)"
+        case .security(let event): "\(event)"
         }
     }
 }

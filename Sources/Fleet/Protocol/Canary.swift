@@ -14,7 +14,7 @@ public struct Canary: Codable, Sendable, Equatable {
         let count = max(readings.count, other.readings.count)
         guard let place = (0..<count).first(where: { reading($0) != other.reading($0) }) else { return nil }
         let line = reading(place) ?? other.reading(place) ?? ""
-        return "\(line.prefix(200).split(separator: " ").first ?? "an unnamed stage") (stage \(place + 1) of \(other.readings.count))"
+        return "\(line.bounded(200).split(separator: " ").first ?? "an unnamed stage") (stage \(place + 1) of \(other.readings.count))"
     }
 
     private func reading(_ place: Int) -> String? { readings.indices.contains(place) ? readings[place] : nil }

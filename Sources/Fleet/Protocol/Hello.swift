@@ -89,8 +89,10 @@ public struct Welcome: Codable, Sendable, Equatable {
         if weightsBytes < 1 { return "\(weightsBytes) bytes of weights" }
         if gradientBytes < 1 { return "\(gradientBytes) bytes of gradient" }
         if !(1...ControlMessage.largestChunk).contains(chunkBytes) { return "chunks of \(chunkBytes) bytes" }
+        if creditBytes > 1 << 42 { return "a credit of \(creditBytes) bytes" }
         if creditBytes < chunkBytes { return "a credit of \(creditBytes) bytes for chunks of \(chunkBytes)" }
-        if sampleCount < 1 { return "\(sampleCount) samples" }
+        if !(1...1 << 48).contains(sampleCount) { return "\(sampleCount) samples" }
+        if max(weightsBytes, gradientBytes) / chunkBytes > 1 << 24 { return "\(max(weightsBytes, gradientBytes)) bytes in chunks of \(chunkBytes)" }
         if max(weightsBytes, gradientBytes) > 1 << 42 { return "vectors of \(max(weightsBytes, gradientBytes)) bytes" }
         if !(0.001...3600).contains(heartbeatSeconds) { return "a heartbeat of \(heartbeatSeconds) s" }
         if !(heartbeatSeconds...86400).contains(livenessSeconds) { return "a liveness deadline of \(livenessSeconds) s" }

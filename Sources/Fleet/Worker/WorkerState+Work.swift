@@ -5,11 +5,11 @@ extension WorkerState {
         lastHeard = now
         switch message {
         case .welcome(let welcome): return accept(welcome, now: now)
-        case .refuse(let exitCode, let text): return end(exitCode, text)
+        case .refuse(let exitCode, let text): return end(exitCode, text.bounded(8000))
         case .bye(let exitCode, let text):
             // The coordinator waits for this before it closes its sockets.
-            send(.leave(reason: text))
-            return end(exitCode, text)
+            send(.leave(reason: text.bounded()))
+            return end(exitCode, text.bounded(8000))
         case .helloAgain: return rejoin(reason: "the coordinator dropped the session", now: now)
         default: break
         }
@@ -55,8 +55,8 @@ extension WorkerState {
 
     private mutating func follow(_ next: StepPlan) {
         if let plan, next.step <= plan.step { return drop("plan of step \(next.step) after that of step \(plan.step)") }
-        guard next.slots > 0, next.slots & (next.slots - 1) == 0 else {
-            return drop("a plan with \(next.slots) slots, which is no power of two")
+        guard (1...1 << 31).contains(next.slots), next.slots & (next.slots - 1) == 0 else {
+            return drop("a plan with \(next.slots) slots, which is no power of two or too many")
         }
         abandonWork()
         plan = next

@@ -127,6 +127,9 @@ public final class CoordinatorRun: @unchecked Sendable {
                 let loop = try makeLoop()
                 self.loop.withLock { $0 = loop }
                 try FileSystem.replace(directory.path + "/endpoint", with: loop.endpoint + "\n")
+                if case .insecure = options.security {
+                    report.event("INSECURE: whoever reaches \(loop.endpoint) can take part in this run and read its images and weights; give --keys instead")
+                }
                 report.event("listening on \(loop.endpoint) (bulk data on \(loop.bulkEndpoint)); waiting for workers")
                 Failpoints.reach(.coordinatorGather)
                 if try state.step == 0 || !store.steps().contains(state.step) { checkpoint() }
@@ -210,7 +213,7 @@ public final class CoordinatorRun: @unchecked Sendable {
         fleet.timing.overdue = .seconds(options.livenessSeconds)
         fleet.chunkBytes = options.chunkBytes
         fleet.timing.farewell = min(fleet.timing.farewell, grace.farewell)
-        return try CoordinatorLoop(configuration: fleet, plan: plan.stepPlan(state.step), listen: options.listen, delegate: self)
+        return try CoordinatorLoop(configuration: fleet, plan: plan.stepPlan(state.step), listen: options.listen, security: options.security, delegate: self)
     }
 
     /// Hands a snapshot to the writer; if it is still busy with the one before, this one is left out.

@@ -3,6 +3,14 @@ import Fleet
 
 /// What a coordinator sends in bulk: weights and samples.
 extension CoordinatorLoop {
+    /// Makes weights those of the step in progress.
+    func publish(_ payload: BulkPayload) {
+        let count = payload.bytes.count
+        precondition(count == configuration.weightsBytes, "the delegate has \(count) bytes of weights instead of \(configuration.weightsBytes)")
+        let layout = ChunkLayout(totalBytes: count, chunkBytes: configuration.chunkBytes)
+        weights = Published(payload: payload, checksums: Array(repeating: nil, count: layout.count))
+    }
+
     func send(weights step: Int, chunk: Int, bytes: Range<Int>, to session: SessionID) {
         guard let current = weights else { preconditionFailure("no weights of step \(step) to send") }
         let layout = ChunkLayout(totalBytes: configuration.weightsBytes, chunkBytes: configuration.chunkBytes)

@@ -8,6 +8,7 @@ public final class CoordinatorLoop: @unchecked Sendable {
         case stop(FleetExit)
         case stopAfterStep(FleetExit, deadline: Instant)
         case vanish
+        case notice(Authenticator.Notice)
     }
 
     /// The weights of the step in progress, with the checksums of the chunks sent so far.
@@ -25,6 +26,8 @@ public final class CoordinatorLoop: @unchecked Sendable {
     let configuration: CoordinatorConfiguration
     private let plan: StepPlan
     let delegate: any CoordinatorDelegate
+    /// What keeps peers apart; nil without keys.
+    var gate: Gate?
     var control: Socket?
     var bulk: Socket?
     private var peers: PeerProbe
@@ -53,16 +56,25 @@ public final class CoordinatorLoop: @unchecked Sendable {
     ///   - plan: the first step to compute.
     ///   - listen: `tcp://host:port`; port `*` takes a free one.
     ///   - bulkListen: the bulk address; by default the port after the control port, or any free one.
+    ///   - security: without keys, or the word that none are wanted, both addresses have to be loopback ones.
     public init(
         configuration: CoordinatorConfiguration, plan: StepPlan, listen: String, bulkListen: String? = nil,
-        delegate: any CoordinatorDelegate
+        security: CoordinatorSecurity = .loopbackOnly, delegate: any CoordinatorDelegate
     ) throws(TransportError) {
         let address = try Endpoint(listen)
+        let bulkAddress = bulkListen ?? address.address(port: address.port.map { $0 + 1 })
+        try security.check(listen: listen)
+        try security.check(listen: bulkAddress)
         let files = OpenFileLimit.raise()
         let context = try Context()
-        let control = try Socket.router(.control, in: context, bind: address.address(port: address.port))
-        let bulk = try Socket.router(
-            .bulk, in: context, bind: bulkListen ?? address.address(port: address.port.map { $0 + 1 }))
+        var keys: CoordinatorKeys?
+        if case .keys(let given) = security {
+            let commands = commands
+            gate = Gate(try Authenticator(given, in: context) { commands.post(.notice($0)) })
+            keys = given
+        }
+        let control = try Socket.router(.control, in: context, keys: keys, bind: address.address(port: address.port))
+        let bulk = try Socket.router(.bulk, in: context, keys: keys, bind: bulkAddress)
         self.control = control
         self.bulk = bulk
         peers = PeerProbe(monitor: try control.disconnections(in: context))
@@ -110,6 +122,9 @@ public final class CoordinatorLoop: @unchecked Sendable {
                 case .stop(let exit): handle(.stop(exitCode: exit.exitCode, text: exit.text))
                 case .stopAfterStep(let exit, let deadline):
                     handle(.stopAfterStep(exitCode: exit.exitCode, text: exit.text, deadline: deadline))
+                case .notice(.event(let event)): delegate.report(.security(event))
+                case .notice(.revoked(let keys)):
+                    expel(gate?.sessions(of: keys) ?? [], exitCode: ExitCode.authentication, text: Gate.revocation)
                 case .vanish:
                     control.dropUnsent()
                     bulk.dropUnsent()
@@ -131,6 +146,7 @@ public final class CoordinatorLoop: @unchecked Sendable {
         peers.close(control)
         control = nil
         bulk = nil
+        gate = nil
         // A step end in progress is finished, and only then the delegate's state is its owner's again.
         samples.finish()
         steps.finish()
@@ -149,14 +165,6 @@ public final class CoordinatorLoop: @unchecked Sendable {
         if !outbox.isEmpty { patience = min(patience, .milliseconds(5)) }
         if let due = peers.due { patience = min(patience, Instant.current.duration(to: due)) }
         poller.wait(atMost: patience)
-    }
-
-    /// Makes weights those of the step in progress.
-    private func publish(_ payload: BulkPayload) {
-        let count = payload.bytes.count
-        precondition(count == configuration.weightsBytes, "the delegate has \(count) bytes of weights instead of \(configuration.weightsBytes)")
-        let layout = ChunkLayout(totalBytes: count, chunkBytes: configuration.chunkBytes)
-        weights = Published(payload: payload, checksums: Array(repeating: nil, count: layout.count))
     }
 
     /// Takes in what a thread of the delegate has done.
@@ -181,20 +189,24 @@ public final class CoordinatorLoop: @unchecked Sendable {
         for _ in 0..<256 {
             guard end == nil, let frames = control?.receive() else { return }
             guard let session = frames[0].withBytes({ SessionID(routingID: $0) }) else {
-                handle(.malformed(reason: "control message from a peer without session id", from: nil))
+                malformed("control message from a peer without session id", frames, from: nil)
                 continue
             }
+            guard isWelcome(frames, from: session) else { continue }
             guard frames.count == 2 else {
-                handle(.malformed(reason: "control message of \(frames.count - 1) frames", from: session))
+                malformed("control message of \(frames.count - 1) frames", frames, from: session)
                 continue
             }
             do {
-                handle(.control(try ControlCodec.decode(frames[1]), from: session))
+                let message = try ControlCodec.decode(frames[1])
+                if case .hello(let hello) = message, !isWelcome(frames, from: session, as: hello) { continue }
+                handle(.control(message, from: session))
+                if case .hello = message, !state.isMember(session) { gate?.forget(session) }
             } catch {
                 if case .otherVersion(let version) = error {
                     handle(.otherVersion(version, from: session))
                 } else {
-                    handle(.malformed(reason: error.description, from: session))
+                    malformed(error.description, frames, from: session)
                 }
             }
         }
@@ -204,25 +216,26 @@ public final class CoordinatorLoop: @unchecked Sendable {
         for _ in 0..<32 {
             guard end == nil, unmerged < Self.unmergedLimit, let frames = bulk?.receive() else { return }
             guard let session = frames[0].withBytes({ SessionID(routingID: $0) }) else {
-                handle(.malformed(reason: "bulk message from a peer without session id", from: nil))
+                malformed("bulk message from a peer without session id", frames, from: nil)
                 continue
             }
+            guard isWelcome(frames, from: session) else { continue }
             guard frames.count == 3 else {
-                handle(.malformed(reason: "bulk message of \(frames.count - 1) frames", from: session))
+                malformed("bulk message of \(frames.count - 1) frames", frames, from: session)
                 continue
             }
             do {
                 let header = try BulkHeaderCodec.decode(frames[1], payload: frames[2])
                 handle(.bulk(header, from: session), payload: frames[2])
             } catch {
-                handle(.malformed(reason: error.description, from: session))
+                malformed(error.description, frames, from: session)
             }
         }
     }
 
     // MARK: Acting
 
-    private func handle(_ event: CoordinatorState.Event, payload: Frame? = nil) {
+    func handle(_ event: CoordinatorState.Event, payload: Frame? = nil) {
         for action in state.handle(event, now: .current) where end == nil { perform(action, payload: payload) }
     }
 
@@ -263,6 +276,7 @@ public final class CoordinatorLoop: @unchecked Sendable {
             steps?.post(.finish(step: step, blocks: blocks))
         case .closeSession(let session):
             buffers[session] = nil
+            gate?.forget(session)
             outbox.remove(session)
             peers.remove(session)
         case .report(let event):

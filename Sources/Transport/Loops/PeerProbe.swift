@@ -12,6 +12,9 @@ struct PeerProbe {
 
     /// The library tells of the end before it forgets the connection; and when a machine with many workers goes, one round is enough for all.
     private static let delay = Duration.milliseconds(20)
+    /// Strangers who connect and are turned away end connections too, as often as they like: rounds keep this distance.
+    private static let pause = Duration.milliseconds(250)
+    private var last: Instant?
 
     init(monitor: Socket) { self.monitor = monitor }
 
@@ -23,9 +26,10 @@ struct PeerProbe {
 
     /// Takes in what the monitor has to say; true when it is time to ask round.
     mutating func isDue(now: Instant) -> Bool {
-        while monitor.receive() != nil { due = due ?? now + Self.delay }
+        while monitor.receive() != nil { due = due ?? max(now + Self.delay, last.map { $0 + Self.pause } ?? now) }
         guard let due, now >= due else { return false }
         self.due = nil
+        last = now
         return true
     }
 

@@ -13,6 +13,7 @@ public final class WorkerLoop: @unchecked Sendable {
     private struct Line {
         let socket: Socket
         let monitor: Socket
+        let opened = Instant.current
         var outbox: [[Part]] = []
 
         mutating func send(_ parts: [Part]) {
@@ -39,6 +40,8 @@ public final class WorkerLoop: @unchecked Sendable {
     private let host: Endpoint
     private let delegate: any WorkerDelegate
     private let compute: ComputeThread
+    private let keys: WorkerKeys?
+    private var diagnosis: HandshakeDiagnosis
     private var context: Context?
     private let hello: Hello
     private let timing: FleetTiming
@@ -57,20 +60,26 @@ public final class WorkerLoop: @unchecked Sendable {
     /// - Parameters:
     ///   - address: the coordinator's control address, `tcp://host:port`.
     ///   - hello: who the worker is; `process` has to be random.
+    ///   - security: without keys, or the word that none are wanted, the address has to be a loopback one.
     public convenience init(
-        address: String, hello: Hello, timing: FleetTiming = FleetTiming(), delegate: any WorkerDelegate
+        address: String, hello: Hello, timing: FleetTiming = FleetTiming(), security: WorkerSecurity = .loopbackOnly,
+        delegate: any WorkerDelegate
     ) throws(TransportError) {
-        try self.init(address: address, hello: hello, timing: timing, context: Context(), delegate: delegate)
+        try self.init(address: address, hello: hello, timing: timing, security: security, context: Context(), delegate: delegate)
     }
 
     /// A worker that shares a ZeroMQ context with others of its process.
     package init(
-        address: String, hello: Hello, timing: FleetTiming = FleetTiming(), context: Context, delegate: any WorkerDelegate
+        address: String, hello: Hello, timing: FleetTiming = FleetTiming(), security: WorkerSecurity = .loopbackOnly, context: Context,
+        delegate: any WorkerDelegate
     ) throws(TransportError) {
         let host = try Endpoint(address)
         guard host.port != nil else { throw .badAddress(address, reason: "a worker needs the coordinator's port") }
+        try security.check(connect: address)
         self.address = address
         self.host = host
+        if case .keys(let given) = security { keys = given } else { keys = nil }
+        diagnosis = HandshakeDiagnosis(address: address, keys: keys) { GreetingProbe.mechanism(at: host) }
         self.hello = hello
         self.timing = timing
         self.delegate = delegate
@@ -117,11 +126,15 @@ public final class WorkerLoop: @unchecked Sendable {
             bulk?.flush()
             receiveControl()
             receiveBulk()
-            let ends = [control, bulk].compactMap { $0?.monitor.connectionEnd() }
-            if let reason = ends.first {
+            let ends = [control, bulk].compactMap { line in line?.monitor.connectionEnd().map { (line?.opened ?? .current, $0) } }
+            if let (opened, reason) = ends.first {
                 // What came before the break is still good, a bye above all.
                 receiveControl()
-                handle(.disconnected(reason: reason))
+                if let exit = diagnosis.note(reason, after: opened.duration(to: .current)) {
+                    handle(.failed(exitCode: exit.exitCode, text: exit.text))
+                } else {
+                    handle(.disconnected(reason: "\(reason)"))
+                }
             }
         }
         cancellation?.cancel()
@@ -137,6 +150,7 @@ public final class WorkerLoop: @unchecked Sendable {
     private func receiveControl() {
         for _ in 0..<64 {
             guard end == nil, let line = control, let frames = line.socket.receive() else { return }
+            diagnosis.succeeded()
             guard frames.count == 1 else {
                 handle(.malformed(reason: "control message of \(frames.count) frames"))
                 continue
@@ -207,12 +221,12 @@ public final class WorkerLoop: @unchecked Sendable {
             self.session = session
             guard let context else { return nil }
             Failpoints.reach(.workerConnect)
-            let (socket, monitor) = try Socket.dealer(.control, in: context, session: session, connect: address)
+            let (socket, monitor) = try Socket.dealer(.control, in: context, keys: keys, session: session, connect: address)
             control = Line(socket: socket, monitor: monitor)
         case .openBulk(let port, let attach):
             guard let context else { return nil }
             let (socket, monitor) = try Socket.dealer(
-                .bulk, in: context, session: session, connect: host.address(port: port))
+                .bulk, in: context, keys: keys, session: session, connect: host.address(port: port))
             bulk = Line(socket: socket, monitor: monitor)
             bulk?.send([.bytes(BulkHeaderCodec.encode(attach)), .bytes([])])
         case .close(let dropUnsent):

@@ -24,6 +24,13 @@ package struct Endpoint: Equatable, Sendable {
         }
     }
 
+    /// True when only processes of this machine can reach the address. Other names than `localhost` are not resolved: they may change.
+    package var isLoopback: Bool {
+        if ["localhost", "[::1]"].contains(host) { return true }
+        let parts = host.split(separator: ".", omittingEmptySubsequences: false)
+        return parts.count == 4 && parts[0] == "127" && parts.allSatisfy { UInt8($0) != nil }
+    }
+
     /// The address of another port of the host.
     package func address(port: Int?) -> String { "tcp://\(host):\(port.map(String.init) ?? "*")" }
 }

@@ -25,13 +25,14 @@ func lastReason() -> String { String(cString: zmq_strerror(zmq_errno())) }
 /// An owned ZeroMQ socket; not thread-safe, as ZeroMQ's sockets are not.
 package final class Socket {
     package enum Kind {
-        case router, dealer, pair
+        case router, dealer, pair, reply
 
         var code: Int32 {
             switch self {
             case .router: ZMQ_ROUTER
             case .dealer: ZMQ_DEALER
             case .pair: ZMQ_PAIR
+            case .reply: ZMQ_REP
             }
         }
     }
@@ -77,6 +78,26 @@ package final class Socket {
         precondition(zmq_setsockopt(raw, ZMQ_ROUTING_ID, bytes, bytes.count) == 0, "no routing id: \(bytes)")
     }
 
+    /// Makes this the side of a CURVE connection that peers check by its key, and that asks `Authenticator` about each of them.
+    ///
+    /// Without a domain ZeroMQ would ask nobody and let every key in.
+    func encrypt(as pair: KeyPair) {
+        set(ZMQ_CURVE_SERVER, to: 1)
+        set(ZMQ_CURVE_SECRETKEY, to: z85Bytes(pair.secret) ?? [])
+        set(ZMQ_ZAP_DOMAIN, to: Array("mvq".utf8))
+    }
+
+    /// Makes this the side of a CURVE connection that connects, with its own keys and the only one of the peer that it accepts.
+    package func encrypt(as keys: WorkerKeys) {
+        set(ZMQ_CURVE_SERVERKEY, to: z85Bytes(keys.coordinator.text) ?? [])
+        set(ZMQ_CURVE_PUBLICKEY, to: z85Bytes(keys.publicKey.text) ?? [])
+        set(ZMQ_CURVE_SECRETKEY, to: z85Bytes(keys.pair.secret) ?? [])
+    }
+
+    private func set(_ option: Int32, to bytes: [UInt8]) {
+        precondition(zmq_setsockopt(raw, option, bytes, bytes.count) == 0, "option \(option): \(lastReason())")
+    }
+
     func bind(to address: String) throws(TransportError) {
         guard zmq_bind(raw, address) != 0 else { return }
         let code = zmq_errno()
@@ -119,15 +140,15 @@ package final class Socket {
         return .sent
     }
 
-    /// The next message, without waiting; nil when there is none. Parts after the fourth are dropped: no message has so many.
-    package func receive() -> [Frame]? {
+    /// The next message, without waiting; nil when there is none. Parts after so many are dropped: no message of the protocol has more than four.
+    package func receive(parts most: Int = 4) -> [Frame]? {
         var frames: [Frame] = []
         while true {
             let frame = Frame()
             while zmq_msg_recv(frame.message, raw, ZMQ_DONTWAIT) < 0 {
                 guard zmq_errno() == EINTR else { return nil }
             }
-            if frames.count < 4 { frames.append(frame) }
+            if frames.count < most { frames.append(frame) }
             if zmq_msg_more(frame.message) == 0 { return frames }
         }
     }
@@ -146,6 +167,15 @@ package final class Frame {
         zmq_msg_close(message)
         message.deallocate()
     }
+
+    /// The key that the sender proved to have; nil on connections without keys.
+    var key: CurveKey? {
+        guard let text = zmq_msg_gets(message, "User-Id") else { return nil }
+        return CurveKey(String(cString: text))
+    }
+
+    /// The bytes as text.
+    var text: String { withBytes { String(decoding: $0, as: UTF8.self) } }
 
     /// Lends the bytes. They live in the frame, and the frame may go right after its last use: hence the closure.
     package func withBytes<Result, Failure: Error>(

@@ -7,6 +7,8 @@ extension Socket {
     private static let linger = 2000
     /// The largest control message, in bytes, without its version byte.
     static let largestControl = 1 << 20
+    /// What CURVE adds to a frame (RFC 26): the command's name, nonce, authenticator, flags. The limit is on what is on the wire.
+    private static let encryption = 8 + 8 + 16 + 1
 
     private func setCommon(largestFrame: Int, highWater: Int) {
         set(ZMQ_LINGER, to: Socket.linger)
@@ -22,19 +24,23 @@ extension Socket {
     }
 
     /// The largest frame and the most frames waiting, by socket. Bulk chunks are large, so few of them may wait.
-    private func setLimits(_ kind: Channel) {
+    private func setLimits(_ kind: Channel, isEncrypted: Bool) {
+        let more = isEncrypted ? Socket.encryption : 0
         switch kind {
-        case .control: setCommon(largestFrame: Socket.largestControl + 1, highWater: 1000)
-        case .bulk: setCommon(largestFrame: ControlMessage.largestChunk, highWater: 64)
+        case .control: setCommon(largestFrame: Socket.largestControl + 1 + more, highWater: 1000)
+        case .bulk: setCommon(largestFrame: ControlMessage.largestChunk + more, highWater: 64)
         }
     }
 
     enum Channel: String { case control, bulk }
 
-    /// The coordinator's end.
-    static func router(_ channel: Channel, in context: Context, bind address: String) throws(TransportError) -> Socket {
+    /// The coordinator's end; with keys only peers that an `Authenticator` of the context admits.
+    static func router(
+        _ channel: Channel, in context: Context, keys: CoordinatorKeys? = nil, bind address: String
+    ) throws(TransportError) -> Socket {
         let socket = try Socket(.router, in: context)
-        socket.setLimits(channel)
+        socket.setLimits(channel, isEncrypted: keys != nil)
+        if let keys { socket.encrypt(as: keys.pair) }
         // An unknown peer is an error and not silence; a known one cannot be pushed aside by another of the same name.
         socket.set(ZMQ_ROUTER_MANDATORY, to: 1)
         socket.set(ZMQ_ROUTER_HANDOVER, to: 0)
@@ -48,10 +54,11 @@ extension Socket {
     /// That is told to ZeroMQ as a pause of an hour, and ZMQ_IMMEDIATE stays off: with either no reconnection at all (-1) or
     /// ZMQ_IMMEDIATE, a break throws away what has arrived but was not read yet, a last refusal for instance.
     static func dealer(
-        _ channel: Channel, in context: Context, session: SessionID, connect address: String
+        _ channel: Channel, in context: Context, keys: WorkerKeys? = nil, session: SessionID, connect address: String
     ) throws(TransportError) -> (socket: Socket, monitor: Socket) {
         let socket = try Socket(.dealer, in: context)
-        socket.setLimits(channel)
+        socket.setLimits(channel, isEncrypted: keys != nil)
+        if let keys { socket.encrypt(as: keys) }
         socket.setRoutingID(session.routingID)
         socket.set(ZMQ_RECONNECT_IVL, to: 3_600_000)
         socket.set(ZMQ_CONNECT_TIMEOUT, to: 5000)
@@ -68,13 +75,39 @@ extension Socket {
     }
 
     /// What a monitor socket has to say: why the connection is gone; nil when it has nothing to say.
-    func connectionEnd() -> String? {
+    func connectionEnd() -> ConnectionEnd? {
         guard let frame = receive()?.first else { return nil }
-        let event = frame.withBytes { $0.count >= 2 ? Int32($0.loadUnaligned(as: UInt16.self)) : 0 }
+        let (event, value) = frame.withBytes { bytes in
+            bytes.count < 6
+                ? (0, 0) : (Int32(bytes.loadUnaligned(as: UInt16.self)), bytes.loadUnaligned(fromByteOffset: 2, as: UInt32.self))
+        }
         switch event {
-        case ZMQ_EVENT_CLOSED: return "connection refused or timed out"
-        case ZMQ_EVENT_DISCONNECTED: return "connection lost"
-        default: return "handshake failed"
+        case ZMQ_EVENT_CLOSED: return .unreachable
+        case ZMQ_EVENT_DISCONNECTED: return .lost
+        // 400 is the Authenticator's no; 300 and 500 are trouble of its own.
+        case ZMQ_EVENT_HANDSHAKE_FAILED_AUTH where value == 400: return .keyRefused
+        default: return .handshakeFailed
+        }
+    }
+}
+
+/// Why a worker's connection is gone.
+enum ConnectionEnd: Equatable, CustomStringConvertible {
+    /// It could not be made.
+    case unreachable
+    /// It broke.
+    case lost
+    /// The coordinator answered that this worker's key is not on its list.
+    case keyRefused
+    /// It was given up before it was ready for use. Keys that do not fit look like this, and so does a coordinator that ends just then.
+    case handshakeFailed
+
+    var description: String {
+        switch self {
+        case .unreachable: "connection refused or timed out"
+        case .lost: "connection lost"
+        case .keyRefused: "the coordinator does not admit this worker's key"
+        case .handshakeFailed: "handshake failed"
         }
     }
 }
