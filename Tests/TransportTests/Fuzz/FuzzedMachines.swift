@@ -48,7 +48,7 @@ struct FuzzedCoordinator {
             runID: Toy.runID, generation: 1, buildVersion: "test", numericClass: "toy", configuration: "toy: true", datasetFingerprint: "toy data",
             sampleCount: 32, weightsBytes: weights, gradientBytes: gradient)
         (configuration.chunkBytes, configuration.creditBytes, configuration.maximumSessions) = (chunk, 128, 16)
-        configuration.canary = canary
+        (configuration.canary, configuration.minimumWorkers) = (canary, sessions.count)
         let now = Instant(nanoseconds: 1_000_000_000)
         var state = CoordinatorState(
             configuration: configuration, plan: StepPlan(step: 0, epoch: 0, slots: slots, samplesDigest: "toy"), now: now)
@@ -57,9 +57,10 @@ struct FuzzedCoordinator {
             for event in [
                 .control(.hello(hello(number)), from: session), .bulk(attach, from: session),
                 .control(.canary(canary), from: session), .control(.ready, from: session),
-                .control(.weightsReceived(step: 0), from: session),
             ] as [CoordinatorState.Event] { _ = state.handle(event, now: now) }
         }
+        // All are ready: each gets one of `blocks`.
+        for session in sessions { _ = state.handle(.control(.weightsReceived(step: 0), from: session), now: now) }
         return (state, now)
     }()
 
