@@ -131,6 +131,8 @@ public final class WorkerLoop: @unchecked Sendable {
                 // What came before the break is still good, a bye above all.
                 receiveControl()
                 if let exit = diagnosis.note(reason, after: opened.duration(to: .current)) {
+                    // Nobody will ever take what waits to be sent.
+                    closeLines(dropUnsent: true)
                     handle(.failed(exitCode: exit.exitCode, text: exit.text))
                 } else {
                     handle(.disconnected(reason: "\(reason)"))

@@ -53,6 +53,8 @@ import Transport
             var coordinator = FuzzedCoordinator()
             for _ in 0..<Self.perSeed {
                 let session = coordinator.session(&mutator)
+                // In between what belongs there: damage is to meet gradients that are nearly complete.
+                if let event = FuzzedCoordinator.correct(session, &mutator), mutator.below(4) > 0 { try coordinator.take(event) }
                 do {
                     try coordinator.take(.bulk(try Self.damagedHeader(corpus, &mutator), from: session))
                 } catch let failure as BulkHeaderCodec.Failure {
@@ -60,6 +62,7 @@ import Transport
                 }
             }
             try coordinator.expectService()
+            #expect(coordinator.merged > 0, "seed \(seed): no gradient was ever complete")
         }
     }
 

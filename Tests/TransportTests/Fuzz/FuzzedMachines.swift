@@ -1,3 +1,4 @@
+import Checksums
 import Fleet
 import Testing
 import Transport
@@ -20,14 +21,17 @@ struct FuzzedCoordinator {
 
     static let canary = Canary(readings: ["image 1", "encoder 2"])
 
-    static let blocks = [SlotBlock(level: 0, index: 0), SlotBlock(level: 0, index: 1), SlotBlock(level: 1, index: 1)]
+    static let blocks = [SlotBlock(level: 0, index: 0), SlotBlock(level: 0, index: 1), SlotBlock(level: 0, index: 2)]
+    /// Of four chunks of sevens.
+    static let digest = GradientDigest.text(
+        of: [16, 16, 16, 12].map { count in [UInt8](repeating: 7, count: count).withUnsafeBytes { CRC32C.checksum($0) } })
 
     static let corpus: [ControlMessage] =
         [
             .hello(hello(9)), .hello(hello(1)), .canary(canary), .canary(Canary(readings: ["image 1"])), .ready, .heartbeat(phase: .computing, step: 0, slotsDone: 1), .credit(bytes: 16),
             .weightsReceived(step: 0), .samplesNeeded(ids: [1, 2]), .leave(reason: "r"), .fault(exitCode: 70, text: "t"),
             .blockDone(step: 0, block: SlotBlock(level: 2, index: 1), digest: "e", bytes: gradient), .helloAgain, .bye(exitCode: 0, text: "t"),
-        ] + blocks.map { .blockDone(step: 0, block: $0, digest: "d", bytes: gradient) }
+        ] + blocks.map { .blockDone(step: 0, block: $0, digest: digest, bytes: gradient) }
 
     static let headers: [BulkHeader] = sessions.flatMap { session in
         blocks.flatMap { block in
@@ -44,7 +48,7 @@ struct FuzzedCoordinator {
             runID: Toy.runID, generation: 1, buildVersion: "test", numericClass: "toy", configuration: "toy: true", datasetFingerprint: "toy data",
             sampleCount: 32, weightsBytes: weights, gradientBytes: gradient)
         (configuration.chunkBytes, configuration.creditBytes, configuration.maximumSessions) = (chunk, 128, 16)
-        configuration.canary = canary
+        (configuration.canary, configuration.minimumWorkers) = (canary, sessions.count)
         let now = Instant(nanoseconds: 1_000_000_000)
         var state = CoordinatorState(
             configuration: configuration, plan: StepPlan(step: 0, epoch: 0, slots: slots, samplesDigest: "toy"), now: now)
@@ -53,15 +57,28 @@ struct FuzzedCoordinator {
             for event in [
                 .control(.hello(hello(number)), from: session), .bulk(attach, from: session),
                 .control(.canary(canary), from: session), .control(.ready, from: session),
-                .control(.weightsReceived(step: 0), from: session),
             ] as [CoordinatorState.Event] { _ = state.handle(event, now: now) }
         }
+        // All are ready: each gets one of `blocks`.
+        for session in sessions { _ = state.handle(.control(.weightsReceived(step: 0), from: session), now: now) }
         return (state, now)
     }()
 
     private(set) var state = fresh.state
     private var now = fresh.now
     private var count = 0
+    /// Blocks whose bytes were all taken.
+    private(set) var merged = 0
+
+    /// What the worker of a session sends of its first block, if all goes well: a chunk, or that it is done.
+    static func correct(_ session: SessionID, _ mutator: inout FrameMutator) -> CoordinatorState.Event? {
+        guard let place = sessions.firstIndex(of: session) else { return nil }
+        let chunk = mutator.below(5)
+        guard chunk < 4 else { return .control(.blockDone(step: 0, block: blocks[place], digest: digest, bytes: gradient), from: session) }
+        var header = headers[place * (blocks.count * 4 + 1) + place * 4 + chunk]
+        header.payloadChecksum = [UInt8](repeating: 7, count: header.payloadBytes).withUnsafeBytes { CRC32C.checksum($0) }
+        return .bulk(header, from: session)
+    }
 
     /// Mostly a member.
     func session(_ mutator: inout FrameMutator) -> SessionID {
@@ -90,6 +107,7 @@ struct FuzzedCoordinator {
                 guard header.offset >= 0, header.payloadBytes <= Self.chunk, header.offset + header.payloadBytes <= Self.gradient else {
                     throw UnsafeAction(description: "\(action)")
                 }
+            case .mergeBlock: merged += 1
             case .sendWeights(_, _, let bytes, _):
                 guard bytes.lowerBound >= 0, bytes.upperBound <= Self.weights else { throw UnsafeAction(description: "\(action)") }
             case .sendSample(let id, _):
