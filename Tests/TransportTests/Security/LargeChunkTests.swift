@@ -18,6 +18,7 @@ import Transport
             return BulkPayload(buffer)
         }
         func sample(_ id: Int) throws -> [UInt8] { [] }
+        func restartStep(_ step: Int) {}
         func merge(step: Int, block: SlotBlock, gradient: BulkBuffer) throws {
             isRight.append(gradient.bytes.allSatisfy { $0 == UInt8(step + 2) })
         }
