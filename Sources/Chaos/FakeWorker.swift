@@ -14,19 +14,27 @@ final class FakeWorker {
     /// What has come on the control socket and was not taken yet.
     private var received: [ControlMessage] = []
     private let host: Endpoint
+    private let keys: WorkerKeys?
 
     /// Connects and says hello as a worker of this build and machine would.
     ///
     /// - Parameters:
     ///   - build: the build that it says it is.
     ///   - hello: whether it says hello at all.
-    init(at run: RunFolder, build: String = BuildVersion.current, hello: Bool = true, in context: Context? = nil) throws {
+    ///   - keys: what it encrypts with; nil without keys.
+    ///   - session: the session that it speaks in; one of its own unless told otherwise.
+    init(
+        at run: RunFolder, build: String = BuildVersion.current, hello: Bool = true, keys: WorkerKeys? = nil, session: SessionID? = nil,
+        in context: Context? = nil
+    ) throws {
         guard let address = run.endpoint else { throw ChaosFailure("no coordinator listens") }
         host = try Endpoint(address)
         self.context = try context ?? Context()
-        session = SessionID(high: .random(in: 0...UInt64.max), low: .random(in: 0...UInt64.max))
+        self.keys = keys
+        self.session = session ?? SessionID(high: .random(in: 0...UInt64.max), low: .random(in: 0...UInt64.max))
         control = try Socket(.dealer, in: self.context)
-        control.setRoutingID(Array(session.description.utf8))
+        control.setRoutingID(Array(self.session.description.utf8))
+        if let keys { control.encrypt(as: keys) }
         try control.connect(to: address)
         guard hello else { return }
         say(
@@ -73,14 +81,21 @@ final class FakeWorker {
     /// Waits for the welcome, opens the bulk socket, shows what it computes, and says that it is ready.
     func join() throws -> Welcome {
         let welcome = try `await`("a welcome") { if case .welcome(let welcome) = $0 { welcome } else { nil } }
-        let bulk = try Socket(.dealer, in: context)
-        bulk.setRoutingID(Array(session.description.utf8))
-        try bulk.connect(to: host.address(port: welcome.bulkPort))
-        self.bulk = bulk
+        let bulk = try openBulk(welcome.bulkPort)
         send([BulkHeaderCodec.encode(header(welcome, .attach)), []], on: bulk)
         say(.canary(try FakeWorker.canary))
         say(.ready)
         return welcome
+    }
+
+    /// Opens the bulk socket.
+    func openBulk(_ port: Int) throws -> Socket {
+        let bulk = try Socket(.dealer, in: context)
+        bulk.setRoutingID(Array(session.description.utf8))
+        if let keys { bulk.encrypt(as: keys) }
+        try bulk.connect(to: host.address(port: port))
+        self.bulk = bulk
+        return bulk
     }
 
     func header(_ welcome: Welcome, _ kind: BulkKind, generation: UInt64? = nil, session: SessionID? = nil) -> BulkHeader {

@@ -76,6 +76,9 @@ struct CoordinatorCommand: ParsableCommand {
     @Option(help: ArgumentHelp("Largest piece of weights and gradients on the wire, 1 to 4096.", valueName: "KiB"))
     var chunkKib = 4096
 
+    @Option(help: ArgumentHelp("How many of all steps are computed twice, by different workers, to find machines that compute wrongly: 0 to 1.", valueName: "fraction"))
+    var auditShare = 0.01
+
     @Option(help: ArgumentHelp("What the cluster leaves between SIGTERM and SIGKILL: Slurm's KillWait, Kubernetes' terminationGracePeriodSeconds.", valueName: "seconds"))
     var grace = 30.0
 
@@ -96,6 +99,7 @@ struct CoordinatorCommand: ParsableCommand {
             throw ValidationError("--liveness-seconds is \(livenessSeconds); it must be 1 to 3600")
         }
         guard (1...4096).contains(chunkKib) else { throw ValidationError("--chunk-kib is \(chunkKib); it must be 1 to 4096") }
+        guard (0...1).contains(auditShare) else { throw ValidationError("--audit-share is \(auditShare); it must be 0 to 1") }
         guard (0.1...86_400).contains(grace) else { throw ValidationError("--grace is \(grace); it must be 0.1 or more, and at most 86400") }
         guard (1...125).contains(requeueExitCode), requeueExitCode == ExitCode.preempted || !(64...78).contains(requeueExitCode) else {
             throw ValidationError("--requeue-exit-code is \(requeueExitCode); give 1 to 125 but none of the codes 64 to 78 that mean something else")
@@ -103,6 +107,7 @@ struct CoordinatorCommand: ParsableCommand {
     }
 
     func run() throws {
+        try OpenFileLimit.require()
         let security: CoordinatorSecurity =
             if let keys { .keys(try CoordinatorKeys(folder: keys)) } else if insecure { .insecure } else { .loopbackOnly }
         try security.check(listen: listen)
@@ -115,7 +120,7 @@ struct CoordinatorCommand: ParsableCommand {
             }
         let options = CoordinatorOptions(
             data: data, run: runDirectory, listen: listen, resume: start, minimumWorkers: minWorkers, threads: threads, gatherSeconds: gatherSeconds,
-            livenessSeconds: livenessSeconds, chunkBytes: chunkKib << 10, graceSeconds: grace, security: security)
+            livenessSeconds: livenessSeconds, chunkBytes: chunkKib << 10, graceSeconds: grace, auditShare: auditShare, security: security)
         let running = Mutex<CoordinatorRun?>(nil)
         // Before the run is taken, which may take long: an end then is as good as one later.
         let signals = TerminationSignals { [requeueExitCode] times in

@@ -66,6 +66,7 @@ struct WorkerCommand: ParsableCommand {
     }
 
     func run() throws {
+        try OpenFileLimit.require()
         LoggingSystem.bootstrap { StreamLogHandler.standardError(label: $0) }
         var logger = Logger(label: "mvq-worker")
         logger.logLevel = logLevel

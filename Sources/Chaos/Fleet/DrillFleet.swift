@@ -69,16 +69,17 @@ final class DrillFleet {
     ///   - failpoints: its `MVQ_FAIL`; `pace` unless told otherwise.
     ///   - address: where it connects to, if not to the coordinator itself.
     ///   - data: its own copy of the images, if not the run's folder.
+    ///   - keys: its folder of keys, if it has any.
     ///   - program: another executable than mvq-worker.
     func worker(
-        hasData: Bool = false, failpoints: String? = DrillFleet.pace, address: String? = nil, data: String? = nil, program: String? = nil,
-        wrapper: [String]? = nil, environment: [String: String?] = [:]
+        hasData: Bool = false, failpoints: String? = DrillFleet.pace, address: String? = nil, data: String? = nil, keys: String? = nil,
+        program: String? = nil, wrapper: [String]? = nil, environment: [String: String?] = [:]
     ) throws -> ChildProcess {
         guard let endpoint = address ?? run.endpoint else { throw ChaosFailure("a worker was to be started before its coordinator listened") }
         return try spawn(
             program ?? site.program("mvq-worker"),
             ["--connect", endpoint, "--threads", "1", "--orphan-seconds", "60", "--log-level", "debug"]
-                + (hasData || data != nil ? ["--data", data ?? run.data] : []),
+                + (hasData || data != nil ? ["--data", data ?? run.data] : []) + (keys.map { ["--keys", $0] } ?? []),
             wrapper: wrapper ?? self.wrapper.worker, environment: environment.merging(["MVQ_FAIL": failpoints]) { $1 })
     }
 

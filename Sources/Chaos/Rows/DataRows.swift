@@ -52,20 +52,30 @@ enum DataRows {
     }
 
     static let poison = FaultRow(
-        33, "Work that kills every worker", injection: "each worker kills itself at its first slot", expected: "the run ends with 65 and names the slots; healthy workers finish it"
+        33, "Work that kills every worker", injection: "each worker dies at its first slot, after heartbeats that say it is at work",
+        expected: "after two deaths over the same slot alone the run ends with 65, slot and images; healthy workers finish it"
     ) { drill in
         try drill.run("one worker after the other") { fleet in
+            // Heartbeats every fifth of a second.
+            fleet.arguments = ["--liveness-seconds", "2"]
             let coordinator = try fleet.start()
             var deaths = 0
             while coordinator.isRunning, deaths < 12 {
-                let worker = try fleet.worker(hasData: true, failpoints: "worker.compute@1=kill")
+                let worker = try fleet.worker(hasData: true, failpoints: "worker.compute@1=slow:0.6,worker.gradient@1=kill")
                 try fleet.waitForEnd(of: worker)
                 deaths += 1
                 // The next one is to get the same slots.
                 try wait(for: "it to be missed", orTell: { coordinator.tail }) { coordinator.count(" lost: ") >= deaths || !coordinator.isRunning }
             }
             try coordinator.expectExit(ExitCode.badData)
-            try drill.require(coordinator.says("vanished while computing"), coordinator.tail)
+            let folder = try ImageFolder(root: fleet.run.data)
+            let plan = TrainingPlan(configuration: DrillSite.configuration(.small), sampleCount: folder.count)
+            let isNamed = (0..<8).contains { slot in
+                coordinator.says(
+                    "2 workers vanished one after the other while computing slot \(slot) of step 0 alone", "the slot's images are",
+                    folder.path(of: plan.samples(step: 0, slot: slot)[0]))
+            }
+            try drill.require(isNamed, coordinator.tail)
             drill.note("stopped after \(deaths) deaths")
             try fleet.start()
             try fleet.finish([try fleet.worker(hasData: true)])

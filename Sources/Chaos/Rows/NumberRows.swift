@@ -27,10 +27,24 @@ enum NumberRows {
     }
 
     static let flippedBit = FaultRow(
-        23, "Worker flips a bit of a gradient", injection: "failpoint worker.gradient=flip on one of three workers",
-        expected: "found by computing blocks twice, settled by a third vote, the machine named",
-        obstacle: { _ in "this build does not compute blocks twice on purpose, so a single wrong result cannot be told from a right one" }
-    ) { _ in }
+        23, "Worker flips a bit of a gradient", injection: "failpoint worker.gradient=flip on one of three workers, once and always, all steps computed twice",
+        expected: "settled by a third vote; the worker is named, shut out (69) and its step begins anew"
+    ) { drill in
+        for (name, visits) in [("once", "\(drill.integer(2...20))"), ("always", "1+")] {
+            try drill.run(name) { fleet in
+                fleet.arguments = ["--audit-share", "1"]
+                let coordinator = try fleet.start(minimumWorkers: 3)
+                let faulty = try fleet.worker(hasData: true, failing: "worker.gradient@\(visits)=flip")
+                let others = try (0..<2).map { try fleet.worker(hasData: $0 == 0) }
+                try faulty.expectExit(ExitCode.unavailable)
+                try drill.require(coordinator.says(":\(faulty.processID) computes wrongly", "test its memory"), coordinator.tail)
+                try fleet.finish(others)
+                try drill.require(coordinator.count(" computes wrongly: ") == 1, "others were blamed as well\n  \(coordinator.tail)")
+                // What it flips once may be a check, whose result is used nowhere.
+                try drill.require(name == "once" || coordinator.says(" begins anew"), "no step began anew\n  \(coordinator.tail)")
+            }
+        }
+    }
 
     static let notFinite = FaultRow(
         24, "A gradient that is not finite", injection: "failpoint worker.gradient=nan on one worker, alone and among three",

@@ -71,15 +71,15 @@ enum SystemRows {
 
     static let limits = FaultRow(
         32, "Few file descriptors, little memory", injection: "a worker with ulimit -n 24; one in a memory control group of two thirds of what it takes",
-        expected: "it ends, alone; the others finish"
+        expected: "it ends, alone, with 69 and the mend where it can still speak; the others finish"
     ) { drill in
         try drill.run("24 file descriptors") { fleet in
             try fleet.start()
             let poor = try fleet.worker(wrapper: ["/bin/sh", "-c", "ulimit -n 24; exec \"$@\"", "sh"])
             let other = try fleet.worker(hasData: true)
             try fleet.finish([other])
-            let code = try poor.exitCode()
-            drill.note("24 file descriptors: exit \(code)")
+            try poor.expectExit(ExitCode.unavailable)
+            try drill.require(poor.lines.count == 2 && poor.says("mvq-worker: ", "(ulimit -n)"), poor.tail)
         }
         if let reason = Machine.cannotLimitMemory { return drill.omit("memory", because: reason) }
         let group = "/sys/fs/cgroup/memory/mvq-chaos-\(getpid())"

@@ -82,15 +82,23 @@ enum WorkerRows {
     }
 
     static let slow = FaultRow(
-        13, "Slow worker", injection: "pauses in its computation: 3 s once, and ten times slower throughout",
-        expected: "a late block is computed by another as well, and the first result counts"
+        13, "Slow worker", injection: "pauses in its computation: 30 s once, and ten times slower throughout",
+        expected: "a late block is computed by another as well, and the first result counts: the run is over before the pause is"
     ) { drill in
-        try drill.run("one pause of 3 s") { fleet in
+        try drill.run("one pause of 30 s") { fleet in
+            // Being patient is not what ends the pause.
+            fleet.arguments = ["--liveness-seconds", "40"]
             let coordinator = try fleet.start(minimumWorkers: 2)
             let fast = try fleet.worker(hasData: true)
-            let slow = try fleet.worker(failing: "worker.compute@\(drill.integer(4...10))=slow:3")
+            // Not in its first blocks: its pace is to be known.
+            let slow = try fleet.worker(failing: "worker.compute@\(drill.integer(12...20))=slow:30")
+            try fleet.waitForSteps(1)
+            let start = ProcessInfo.processInfo.systemUptime
             try fleet.finish([fast, slow])
+            let seconds = ProcessInfo.processInfo.systemUptime - start
             try drill.require(coordinator.says(" is late at "), "the late block was not given to the other worker\n  \(coordinator.tail)")
+            try drill.require(seconds < 30, "the run waited \(Int(seconds)) s for the slow worker")
+            drill.note("all steps but the first took \(String(format: "%.1f", seconds)) s, with a pause of 30 s in one of them")
         }
         try drill.run("ten times slower") { fleet in
             let coordinator = try fleet.start(minimumWorkers: 2)
@@ -102,7 +110,8 @@ enum WorkerRows {
     }
 
     static let flapping = FaultRow(
-        14, "Flapping worker", injection: "kill -9 at its second slot, started again at once, again and again", expected: "the others finish"
+        14, "Flapping worker", injection: "kill -9 at its second slot, started again at once, again and again",
+        expected: "its machine is noticed and gets work only as a backup of others; the others finish"
     ) { drill in
         let most = drill.form.isShort ? 6 : 20
         try drill.run("up to \(most) lives") { fleet in
@@ -116,6 +125,8 @@ enum WorkerRows {
                 lives += 1
             }
             try fleet.finish([steady])
+            // Three losses, and more than the machine has workers.
+            try drill.require(coordinator.count(" lost: ") < 4 || coordinator.says("loses its workers over and over"), coordinator.tail)
             drill.note("\(lives) lives")
         }
     }

@@ -28,13 +28,15 @@ public struct CoordinatorOptions: Sendable {
     public var chunkBytes: Int
     /// Seconds from a request to stop to the end that somebody else may put to the process.
     public var graceSeconds: Double
+    /// How many of all steps are computed twice, 0 to 1 (`CoordinatorConfiguration.auditShare`).
+    public var auditShare: Double
     /// How workers are known, and who may listen in.
     public var security: CoordinatorSecurity
 
     public init(
         data: String, run: String, listen: String = "tcp://127.0.0.1:7700", resume: Resume = .auto, minimumWorkers: Int = 1, threads: Int = 1,
         gatherSeconds: Double = 600, livenessSeconds: Double = 10, chunkBytes: Int = 4 << 20, graceSeconds: Double = 30,
-        security: CoordinatorSecurity = .loopbackOnly
+        auditShare: Double = 0.01, security: CoordinatorSecurity = .loopbackOnly
     ) {
         self.data = data
         self.run = run
@@ -46,6 +48,7 @@ public struct CoordinatorOptions: Sendable {
         self.livenessSeconds = livenessSeconds
         self.chunkBytes = chunkBytes
         self.graceSeconds = graceSeconds
+        self.auditShare = auditShare
         self.security = security
     }
 }

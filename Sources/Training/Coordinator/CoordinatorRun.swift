@@ -206,6 +206,7 @@ public final class CoordinatorRun: @unchecked Sendable {
         fleet.canary = try Canary(configuration, pool: pool)
         fleet.numericClassMend = NumericEnvironment.mend(forClass: facts.numericClass)
         fleet.minimumWorkers = options.minimumWorkers
+        fleet.auditShare = options.auditShare
         fleet.timing.gatherTimeout = .seconds(options.gatherSeconds)
         fleet.timing.heartbeat = .seconds(options.livenessSeconds / 10)
         fleet.timing.liveness = .seconds(options.livenessSeconds)

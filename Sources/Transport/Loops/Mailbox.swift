@@ -11,7 +11,7 @@ package final class Mailbox<Element: Sendable>: Sendable {
 
     package init() {
         var ends: [Int32] = [0, 0]
-        // Without file descriptors the process cannot do anything at all.
+        // `OpenFileLimit.require` came first.
         precondition(pipe(&ends) == 0, "no pipe: \(String(cString: strerror(errno)))")
         for end in ends {
             _ = fcntl(end, F_SETFL, O_NONBLOCK)

@@ -30,6 +30,19 @@ package enum OpenFileLimit {
         return Int(clamping: limit.rlim_cur)
     }
 
+    /// Checks that so many more files and connections can be opened, the soft limit raised. With fewer, libraries end the process in the middle of
+    /// what it does, without a word.
+    /// - Throws: `TransportError.tooFewFiles`.
+    package static func require(_ needed: Int = 32) throws(TransportError) {
+        let limit = raise()
+        var (free, file) = (0, 0)
+        while free < needed, file < limit {
+            if fcntl(Int32(clamping: file), F_GETFD) < 0 { free += 1 }
+            file += 1
+        }
+        guard free >= needed else { throw .tooFewFiles(limit: limit, needed: needed) }
+    }
+
     /// Sessions that a coordinator can hold within a limit: two connections each, and some files of its own.
     package static func sessions(within limit: Int) -> Int { max(1, (limit - 128) / 2) }
 }

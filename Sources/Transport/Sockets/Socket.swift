@@ -7,7 +7,7 @@ package final class Context {
     let raw: UnsafeMutableRawPointer
 
     package init() throws(TransportError) {
-        OpenFileLimit.raise()
+        try OpenFileLimit.require(24)
         guard let raw = zmq_ctx_new() else {
             throw .failed(call: "zmq_ctx_new", address: "this process", reason: lastReason())
         }

@@ -10,12 +10,14 @@ public enum TransportError: ExitCoded, Equatable, CustomStringConvertible {
     case unprotected(String, isCoordinator: Bool)
     /// The messaging library is too old, or was built without encryption.
     case noEncryption(library: String)
+    /// This process may open too few files and connections.
+    case tooFewFiles(limit: Int, needed: Int)
     /// A call of the messaging library failed.
     case failed(call: String, address: String, reason: String)
 
     public var exitCode: Int32 {
         switch self {
-        case .addressInUse, .failed: ExitCode.unavailable
+        case .addressInUse, .tooFewFiles, .failed: ExitCode.unavailable
         case .badAddress, .unprotected: ExitCode.usage
         case .noEncryption: ExitCode.configuration
         }
@@ -35,6 +37,9 @@ public enum TransportError: ExitCoded, Equatable, CustomStringConvertible {
                     + " the folder that 'mvq keygen --out keys --worker NAME' makes, or, in a network that you trust, --insecure"
         case .noEncryption(let library):
             "this machine's \(library) cannot be used with --keys; install ZeroMQ 4.3.4 or later, built with libsodium"
+        case .tooFewFiles(let limit, let needed):
+            "this process may have \(limit) files and connections open, and needs \(needed) besides those that it has; raise the limit of open files"
+                + " (ulimit -n)"
         case .failed(let call, let address, let reason):
             "\(call) failed for \(address): \(reason); check the limits of open files and memory"
         }
