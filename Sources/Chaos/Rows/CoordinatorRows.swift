@@ -40,7 +40,7 @@ enum CoordinatorRows {
             try crash(drill, "\(point) of a resume", [first, "\(point)=kill"])
         }
         let places: [(point: String, visits: ClosedRange<Int>)] = [
-            ("coordinator.plan", 2...20), ("coordinator.collect", 10...80), ("coordinator.update", 2...20), ("journal.before", 2...20),
+            ("coordinator.plan", 2...20), ("coordinator.collect", 5...22), ("coordinator.update", 2...20), ("journal.before", 2...20),
             ("journal.torn", 2...20), ("journal.after", 2...20),
         ]
         for (point, visits) in places { try crash(drill, point, ["\(point)@\(drill.integer(visits))=kill"]) }

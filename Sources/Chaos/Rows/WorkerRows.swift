@@ -83,18 +83,19 @@ enum WorkerRows {
 
     static let slow = FaultRow(
         13, "Slow worker", injection: "pauses in its computation: 30 s once, and ten times slower throughout",
-        expected: "a late block is computed by another as well, and the first result counts: the run is over before the pause is"
+        expected: "a late block goes to the others, and the first result counts: the run is over before the pause is"
     ) { drill in
         try drill.run("one pause of 30 s") { fleet in
-            // Being patient is not what ends the pause.
-            fleet.arguments = ["--liveness-seconds", "40"]
+            fleet.arguments = ["--liveness-seconds", "5"]
             let coordinator = try fleet.start(minimumWorkers: 2)
             let fast = try fleet.worker(hasData: true)
             // Not in its first blocks: its pace is to be known.
             let slow = try fleet.worker(failing: "worker.compute@\(drill.integer(12...20))=slow:30")
             try fleet.waitForSteps(1)
             let start = ProcessInfo.processInfo.systemUptime
-            try fleet.finish([fast, slow])
+            try fleet.finish([fast])
+            // It may sleep on beyond the run, and never hear of its end.
+            slow.kill()
             let seconds = ProcessInfo.processInfo.systemUptime - start
             try drill.require(coordinator.says(" is late at "), "the late block was not given to the other worker\n  \(coordinator.tail)")
             try drill.require(seconds < 30, "the run waited \(Int(seconds)) s for the slow worker")
