@@ -67,8 +67,10 @@ public struct CheckpointSummary: Encodable, Sendable {
         file = path
         bytes = try FileSystem.size(of: path)
         (integrity, damage) = found
-        let state = try? CheckpointFile.state(of: CheckpointFile.open(path))
-        step = state?.step
+        // libhdf5 does not survive every damage: a file known to be damaged is not opened again.
+        let isOpened = integrity != .damaged
+        let state = isOpened ? try? CheckpointFile.state(of: CheckpointFile.open(path)) : nil
+        step = state?.step ?? (try? CheckpointManifest.load(CheckpointManifest.path(of: CheckpointStore.resolve(path))))?.step
         self.state = state?.attributes ?? [:]
         self.tensors = tensors
         groups = Self.totals(of: tensors) { $0.split(separator: "/").dropLast().joined(separator: "/") }

@@ -104,7 +104,13 @@ extension Simulator {
             } else {
                 crashCoordinator()
             }
-        case .coordinatorStop: coordinator.deliver(.stop(exitCode: ExitCode.preempted, text: "stopped"))
+        case .coordinatorStop:
+            // At once, or after the step at hand if it ends in time.
+            let event: CoordinatorState.Event =
+                random.chance(0.5)
+                ? .stop(exitCode: ExitCode.preempted, text: "stopped")
+                : .stopAfterStep(exitCode: ExitCode.preempted, text: "stopped", deadline: now + random.seconds(0...20))
+            coordinator.deliver(event)
         default: coordinator.pause(random.seconds(0.1...60))
         }
     }

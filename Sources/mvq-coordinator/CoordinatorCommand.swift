@@ -34,7 +34,7 @@ struct CoordinatorCommand: ParsableCommand {
             SIGTERM, SIGINT and SIGUSR1 end the run within --grace seconds: the step at hand is finished if there is time for it and for its
             checkpoint, otherwise dropped. A second signal ends it at once. Nothing is lost either way: the journal has every committed step.
 
-            Exit codes: 0 done, 64 usage, 65 bad data, 66 no valid checkpoint, 67 replay mismatch, or samples not seen exactly once, 69 no
+            Exit codes: 0 done, 64 usage, 65 bad data, 66 no valid checkpoint, 67 replay mismatch, samples not seen exactly once, or machines that disagree, 69 no
             workers in time or address not available, 73 run held by another coordinator, 74 disk, 75 (or --requeue-exit-code) stopped (start again to continue), 76 a loss is not a finite number, 77 keys
             that are missing or that others can read, 78 configuration.
             """,

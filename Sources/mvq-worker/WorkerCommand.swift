@@ -30,7 +30,7 @@ struct WorkerCommand: ParsableCommand {
             A worker keeps no state: it may be killed at any instant and another takes over its work. When the coordinator is gone it keeps
             trying to reconnect. SIGTERM (or Ctrl-C) hands its work back and ends it.
 
-            Exit codes: 0 done, 64 usage, 65 bad data, 69 no coordinator in time, 77 keys that are missing,
+            Exit codes: 0 done, 64 usage, 65 bad data, 69 no coordinator in time, or the machine computed wrongly, 77 keys that are missing,
             do not fit or are not admitted, 78 other build, configuration or numeric class; when the
             coordinator ends the run, the worker ends with the coordinator's code, e.g. 75 when it was stopped to be continued later.
             """,

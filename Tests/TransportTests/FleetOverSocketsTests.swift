@@ -20,6 +20,19 @@ import Transport
             bulkListen: "tcp://127.0.0.1:*", security: security, delegate: delegate)
     }
 
+    /// A coordinator whose port a successor can take: one that the system gives to no connection, so not to that of a worker which tries again.
+    static func replaceableCoordinator(
+        _ delegate: ToyCoordinator, minimumWorkers: Int = 1, security: CoordinatorSecurity = .loopbackOnly
+    ) throws -> CoordinatorLoop {
+        let start = 10_000 + Int(ProcessInfo.processInfo.processIdentifier) % 8000
+        for port in start..<30_000 {
+            do {
+                return try coordinator(delegate, listen: "tcp://127.0.0.1:\(port)", minimumWorkers: minimumWorkers, security: security)
+            } catch TransportError.addressInUse {}
+        }
+        throw TransportError.addressInUse("tcp://127.0.0.1:\(start)-29999")
+    }
+
     static func worker(
         _ number: Int, at address: String, _ delegate: ToyWorker = ToyWorker(), hello: Hello? = nil, security: WorkerSecurity = .loopbackOnly
     ) throws -> WorkerLoop {
@@ -105,7 +118,7 @@ import Transport
     /// The coordinator vanishes after two steps; another one, from the state after the first, takes over its port and its workers.
     @Test func theWorkersOutliveTheCoordinator() async throws {
         let delegate = ToyCoordinator(steps: Self.steps)
-        let loop = try Self.coordinator(delegate, minimumWorkers: 2)
+        let loop = try Self.replaceableCoordinator(delegate, minimumWorkers: 2)
         let saved = Mutex<BulkBuffer?>(nil)
         delegate.stepDone = { [unowned delegate] step in
             if step == 1 { saved.withLock { $0 = delegate.current } }

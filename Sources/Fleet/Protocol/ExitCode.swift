@@ -8,7 +8,7 @@ public enum ExitCode {
     public static let badData: Int32 = 65
     /// No valid checkpoint.
     public static let noCheckpoint: Int32 = 66
-    /// A replayed step differs from the journal, or samples were not seen exactly once.
+    /// A replayed step differs from the journal, samples were not seen exactly once, or machines disagree and nobody can tell which is right.
     public static let replayMismatch: Int32 = 67
     /// No workers, or no coordinator, in time.
     public static let unavailable: Int32 = 69

@@ -35,8 +35,8 @@ struct InspectCommand: ParsableCommand {
         }
         guard let path else { return }
         let summary = try CheckpointSummary(path: InspectCommand.file(path))
-        // Of a file that cannot even be opened there is nothing to show.
-        if summary.step == nil, summary.tensors.isEmpty, let damage = summary.damage {
+        // Of a file that cannot be opened, or had better not be, there is nothing to show.
+        if summary.tensors.isEmpty, let damage = summary.damage {
             throw FleetExit(exitCode: Fleet.ExitCode.noCheckpoint, text: damage)
         }
         print(json ? try summary.json() : summary.text)

@@ -67,7 +67,7 @@ extension ProcessTests {
         }
 
         @Test(arguments: [
-            Forgery(testDescription: "a block exchanged", line: 6, field: "blocks") { $0.blocks[0].block = $0.blocks[1].block },
+            Forgery(testDescription: "half a block", line: 6, field: "blocks") { $0.blocks[0].block = $0.blocks[0].block.children?.left ?? $0.blocks[0].block.sibling },
             Forgery(testDescription: "the first block removed", line: 9, field: "blocks") { $0.blocks.removeFirst() },
             Forgery(testDescription: "the last block removed", line: 20, field: "blocks") { $0.blocks.removeLast() },
             Forgery(testDescription: "a block twice", line: 1, field: "blocks") { $0.blocks.append($0.blocks[0]) },

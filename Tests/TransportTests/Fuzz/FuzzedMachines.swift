@@ -21,7 +21,8 @@ struct FuzzedCoordinator {
 
     static let canary = Canary(readings: ["image 1", "encoder 2"])
 
-    static let blocks = [SlotBlock(level: 0, index: 0), SlotBlock(level: 0, index: 1), SlotBlock(level: 0, index: 2)]
+    /// What the workers compute, in their order.
+    static var blocks: [SlotBlock] { fresh.blocks }
     /// Of four chunks of sevens.
     static let digest = GradientDigest.text(
         of: [16, 16, 16, 12].map { count in [UInt8](repeating: 7, count: count).withUnsafeBytes { CRC32C.checksum($0) } })
@@ -43,7 +44,7 @@ struct FuzzedCoordinator {
         } + [BulkHeader(kind: .attach, runID: Toy.runID, generation: 1, session: session)]
     }
 
-    private static let fresh: (state: CoordinatorState, now: Instant) = {
+    private static let fresh: (state: CoordinatorState, now: Instant, blocks: [SlotBlock]) = {
         var configuration = CoordinatorConfiguration(
             runID: Toy.runID, generation: 1, buildVersion: "test", numericClass: "toy", configuration: "toy: true", datasetFingerprint: "toy data",
             sampleCount: 32, weightsBytes: weights, gradientBytes: gradient)
@@ -59,9 +60,14 @@ struct FuzzedCoordinator {
                 .control(.canary(canary), from: session), .control(.ready, from: session),
             ] as [CoordinatorState.Event] { _ = state.handle(event, now: now) }
         }
-        // All are ready: each gets one of `blocks`.
-        for session in sessions { _ = state.handle(.control(.weightsReceived(step: 0), from: session), now: now) }
-        return (state, now)
+        // All are ready: each gets its share.
+        var blocks: [SessionID: SlotBlock] = [:]
+        for session in sessions {
+            for case .send(.lease(_, let block), to: let session) in state.handle(.control(.weightsReceived(step: 0), from: session), now: now) {
+                blocks[session] = block
+            }
+        }
+        return (state, now, sessions.compactMap { blocks[$0] })
     }()
 
     private(set) var state = fresh.state
@@ -92,8 +98,10 @@ struct FuzzedCoordinator {
         try check(state.handle(count % 32 == 0 ? .tick : event, now: now))
         if count % 32 == 0 { try check(state.handle(event, now: now)) }
         // A state in which much is possible.
-        if count % 64 == 0 { (state, now) = FuzzedCoordinator.fresh }
+        if count % 64 == 0 { startAgain() }
     }
+
+    private mutating func startAgain() { (state, now) = (FuzzedCoordinator.fresh.state, FuzzedCoordinator.fresh.now) }
 
     private mutating func check(_ actions: [CoordinatorState.Action]) throws {
         for action in actions {
@@ -113,7 +121,7 @@ struct FuzzedCoordinator {
             case .sendSample(let id, _):
                 guard (0..<32).contains(id) else { throw UnsafeAction(description: "\(action)") }
             case .report(let event): _ = event.description
-            case .finished: (state, now) = FuzzedCoordinator.fresh
+            case .finished: startAgain()
             case .finishStep(let step, let blocks):
                 guard blocks.flatMap({ Array($0.block.slots) }) == Array(0..<Self.slots) else { throw UnsafeAction(description: "\(action)") }
                 try check(

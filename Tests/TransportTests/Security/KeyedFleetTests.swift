@@ -154,7 +154,7 @@ import Transport
     @Test func keyedWorkersOutliveTheCoordinator() async throws {
         let ring = try KeyRing(workers: ["node1"])
         let delegate = ToyCoordinator(steps: Sockets.steps)
-        let loop = try Sockets.coordinator(delegate, security: ring.coordinator)
+        let loop = try Sockets.replaceableCoordinator(delegate, security: ring.coordinator)
         let saved = Mutex<BulkBuffer?>(nil)
         delegate.stepDone = { [unowned delegate] step in
             saved.withLock { $0 = delegate.current }

@@ -46,6 +46,11 @@ import Transport
         let spoofs = Mutex(0)
         let isOver = DispatchSemaphore(value: 0)
         delegate.reported = { event in
+            // What must not happen ends the wait as well.
+            switch event {
+            case .lost, .dropped, .left: isOver.signal()
+            default: break
+            }
             guard case .security(.spoofed) = event else { return }
             let count = spoofs.withLock { count in
                 count += 1
