@@ -44,6 +44,12 @@ final class FakeWorker {
                     process: SessionID(high: .random(in: 0...UInt64.max), low: .random(in: 0...UInt64.max)), threads: 1)))
     }
 
+    // A peer that was never let in has things to say for ever.
+    deinit {
+        control.dropUnsent()
+        bulk?.dropUnsent()
+    }
+
     /// What a worker of this machine computes of the fixed image.
     private static var canary: Canary {
         get throws { try Canary(DrillSite.configuration(.small), pool: ThreadPool(threads: 1)) }

@@ -15,6 +15,8 @@ final class DrillFleet {
     var listen = "tcp://127.0.0.1:*"
     /// More arguments of the coordinator.
     var arguments: [String] = []
+    /// More arguments of every worker.
+    var workerArguments: [String] = []
     /// A command and its first arguments that start the others, e.g. in a network of their own.
     var wrapper: (coordinator: [String], worker: [String]) = ([], [])
 
@@ -79,7 +81,7 @@ final class DrillFleet {
         return try spawn(
             program ?? site.program("mvq-worker"),
             ["--connect", endpoint, "--threads", "1", "--orphan-seconds", "60", "--log-level", "debug"]
-                + (hasData || data != nil ? ["--data", data ?? run.data] : []) + (keys.map { ["--keys", $0] } ?? []),
+                + (hasData || data != nil ? ["--data", data ?? run.data] : []) + (keys.map { ["--keys", $0] } ?? []) + workerArguments,
             wrapper: wrapper ?? self.wrapper.worker, environment: environment.merging(["MVQ_FAIL": failpoints]) { $1 })
     }
 

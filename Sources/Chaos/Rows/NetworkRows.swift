@@ -20,7 +20,8 @@ enum NetworkRows {
             let networks = try NetworkPair()
             defer { networks.remove() }
             fleet.listen = "tcp://\(networks.address):7700"
-            fleet.arguments = ["--liveness-seconds", "2"] + (DrillFleet.coordinatorHasInsecure(drill.site) ? ["--insecure"] : [])
+            fleet.arguments = ["--liveness-seconds", "2", "--insecure"]
+            fleet.workerArguments = ["--insecure"]
             fleet.wrapper = (networks.command(inHead: true), networks.command(inHead: true))
             try partition(
                 drill, fleet,
@@ -91,15 +92,6 @@ enum NetworkRows {
             let sessions = try fleet.run.sessions().count
             try drill.require(sessions >= 2, "\(sessions) of 3 workers took part")
         }
-    }
-}
-
-extension DrillFleet {
-    /// Whether this build's coordinator asks for `--insecure` to listen elsewhere than on the loopback address.
-    static func coordinatorHasInsecure(_ site: DrillSite) -> Bool {
-        guard let help = try? ChildProcess(site.program("mvq-coordinator"), ["--help"], log: site.path("help")) else { return false }
-        _ = try? help.exitCode()
-        return help.standardOutput.contains("--insecure")
     }
 }
 

@@ -61,7 +61,7 @@ package final class Socket {
     }
 
     /// Forgets on closing what was not sent yet.
-    func dropUnsent() { set(ZMQ_LINGER, to: 0) }
+    package func dropUnsent() { set(ZMQ_LINGER, to: 0) }
 
     /// Sets an option. Only constants of this module get here, so a refusal is a programmer mistake.
     func set(_ option: Int32, to value: Int) {
