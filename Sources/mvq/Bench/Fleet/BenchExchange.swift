@@ -19,6 +19,10 @@ struct BenchExchange: ParsableCommand {
             of the coordinator's own work in a step:
 
               mvq bench exchange --bytes 4096 --seconds-per-step 0 --steps 200
+
+            and of what encryption costs, with keys made for this one run:
+
+              mvq bench exchange --curve
             """)
 
     @Option(help: "Workers; a power of two, so that each has one slot.") var workers = 2
@@ -28,6 +32,7 @@ struct BenchExchange: ParsableCommand {
     @Option(help: "What a worker's computation takes.") var secondsPerStep = 0.5
     @Option(help: "Bytes of a chunk.") var chunkBytes = 4 << 20
     @Option(help: "Bytes on the way to or from one worker.") var creditBytes = 64 << 20
+    @Flag(help: "Encrypt, as between machines: coordinator and workers get keys for this run.") var curve = false
     @Flag(help: "Print JSON.") var json = false
 
     func validate() throws {
@@ -47,16 +52,21 @@ struct BenchExchange: ParsableCommand {
         let task = ExchangeTask(
             weightsBytes: weightsBytes ?? bytes, gradientBytes: bytes, slots: workers, computeSeconds: secondsPerStep, chunkBytes: chunkBytes)
         let delegate = ExchangeCoordinator(task, steps: ExchangeTask.warmUp + steps)
+        let keys = curve ? try BenchKeys(workers: workers) : nil
+        // Both ends read their files later than here.
+        defer { withExtendedLifetime(keys) {} }
         let loop = try CoordinatorLoop(
             configuration: task.coordinator(generation: 1, workers: workers, creditBytes: creditBytes), plan: task.plan(step: 0),
-            listen: "tcp://127.0.0.1:*", bulkListen: "tcp://127.0.0.1:*", delegate: delegate)
-        let children = try (0..<workers).map { _ in try ChildProcess(["bench", "exchange-worker", "--connect", loop.endpoint]) }
+            listen: "tcp://127.0.0.1:*", bulkListen: "tcp://127.0.0.1:*", security: keys?.coordinator ?? .loopbackOnly, delegate: delegate)
+        let children = try (0..<workers).map { number in
+            try ChildProcess(["bench", "exchange-worker", "--connect", loop.endpoint] + (keys.map { ["--keys", $0.folder(ofWorker: number)] } ?? []))
+        }
         let end = loop.run()
         let workerCPU = children.compactMap { $0.next(Double.self) }.reduce(0, +)
         for child in children { _ = child.wait() }
         guard end.exitCode == ExitCode.done else { throw end }
         let result = ExchangeResult(
-            task: task, workers: workers, creditBytes: creditBytes, moments: delegate.times, workerCPU: workerCPU, coordinatorPeak: peakResidentBytes())
+            task: task, workers: workers, isEncrypted: curve, creditBytes: creditBytes, moments: delegate.times, workerCPU: workerCPU, coordinatorPeak: peakResidentBytes())
         if json { try printJSON(result) } else { print(result.text) }
     }
 }
@@ -66,11 +76,13 @@ struct ExchangeWorkerCommand: ParsableCommand {
     static let configuration = CommandConfiguration(commandName: "exchange-worker", abstract: "A worker of 'mvq bench exchange'.", shouldDisplay: false)
 
     @Option var connect: String
+    @Option var keys: String?
 
     func run() throws {
         ChildProcess.endWithParent()
         let worker = ExchangeWorker()
-        let loop = try WorkerLoop(address: connect, hello: ExchangeTask.hello(number: 0), delegate: worker)
+        let security: WorkerSecurity = try keys.map { .keys(try WorkerKeys(folder: $0)) } ?? .loopbackOnly
+        let loop = try WorkerLoop(address: connect, hello: ExchangeTask.hello(number: 0), security: security, delegate: worker)
         let end = loop.run()
         ChildProcess.report(ProcessUsage.cpuSeconds - worker.cpuSecondsBefore)
         Launch.exit(with: end)

@@ -4,6 +4,8 @@ import Foundation
 /// What `mvq bench exchange` found.
 struct ExchangeResult: Encodable {
     let workers: Int
+    /// `plain` or `curve`.
+    let transport: String
     let weightsBytes: Int
     let gradientBytes: Int
     let chunkBytes: Int
@@ -29,9 +31,11 @@ struct ExchangeResult: Encodable {
     let unevenSteps: Int
 
     init(
-        task: ExchangeTask, workers: Int, creditBytes: Int, moments: [ExchangeCoordinator.Moments], workerCPU: Double, coordinatorPeak: Int
+        task: ExchangeTask, workers: Int, isEncrypted: Bool, creditBytes: Int, moments: [ExchangeCoordinator.Moments], workerCPU: Double,
+        coordinatorPeak: Int
     ) {
         self.workers = workers
+        transport = isEncrypted ? "curve" : "plain"
         (weightsBytes, gradientBytes, chunkBytes) = (task.weightsBytes, task.gradientBytes, task.chunkBytes)
         var (exchange, weights, gradient, sum): ([Double], [Double], [Double], [Double]) = ([], [], [], [])
         var uneven = 0
@@ -62,7 +66,7 @@ struct ExchangeResult: Encodable {
             "  " + name.padded(to: 22) + String(format: "%8.4f / %.4f s", time.minimum, time.median) + (rate.map { String(format: "   %.2f GB/s", $0) } ?? "")
         }
         return [
-            "\(workers) workers, \(grouped(gradientBytes)) bytes of gradient, \(grouped(weightsBytes)) of weights, chunks of \(grouped(chunkBytes)); \(steps) steps; best / median",
+            "\(transport), \(workers) workers, \(grouped(gradientBytes)) bytes of gradient, \(grouped(weightsBytes)) of weights, chunks of \(grouped(chunkBytes)); \(steps) steps; best / median",
             line("exchange", exchangeSeconds, nil),
             line("  weights out", weightsSeconds, weightsGBPerSecond),
             line("  gradients in", gradientSeconds, gradientGBPerSecond),
