@@ -41,7 +41,8 @@ package final class Socket {
     package enum Sent { case sent, full, unreachable }
 
     let raw: UnsafeMutableRawPointer
-    private let context: Context
+    /// Nil once closed: whoever still holds a closed socket does not hold the ports of the others.
+    private var context: Context?
     private var isClosed = false
 
     package init(_ kind: Kind, in context: Context) throws(TransportError) {
@@ -58,6 +59,7 @@ package final class Socket {
         guard !isClosed else { return }
         isClosed = true
         zmq_close(raw)
+        context = nil
     }
 
     /// Forgets on closing what was not sent yet.
