@@ -14,6 +14,8 @@ Measured against an undisturbed run of the same system:
   recovery               seconds from the kill until a step that was not done before is done, less the usual step time
   weight difference      the largest between the final weights and those of the undisturbed run
 
+`python3` must have h5py (Debian: python3-h5py), --python names one with PyTorch.
+
   python3 kill_schedule.py --binaries ../.build/release --python /path/to/python/with/torch --out /tmp/kill-schedule
 """
 
@@ -184,7 +186,6 @@ class MVQ:
         self.port = free_port()
         self.next = WORKERS
         self.times: dict[int, list[float]] = {}
-        self.redone = 0
 
     def begin(self, what: str | None) -> None:
         config = os.path.join(HERE, "..", "configs", "tokenizer-gr-tiny.yaml")
@@ -247,7 +248,7 @@ class MVQ:
                 "numpy.concatenate([f['model'][n][:].ravel() for n in sorted(names)]).astype('<f4').tofile(sys.argv[2])")
         out = os.path.join(self.folder, "weights.bin")
         newest = sorted(glob.glob(os.path.join(self.run, "checkpoints", "step-*.h5")))[-1]
-        subprocess.run(["/usr/bin/python3", "-c", code, newest, out], check=True)
+        subprocess.run(["python3", "-c", code, newest, out], check=True)
         return read_floats(out)
 
 

@@ -14,19 +14,3 @@ package enum GradientDigest {
         return SessionID(high: a, low: b).description
     }
 }
-
-extension CoordinatorState {
-    /// Whether the gradient that a member sent is the one whose digest it announced. If not, its memory or its program is faulty: the session
-    /// ends, and the block goes to another.
-    mutating func verifyGradient(_ assignment: Assignment, of member: Member, announced: String) -> Bool {
-        guard let arrived = assignment.incoming?.digest, arrived != announced else { return true }
-        let text = String(announced.prefix(64))
-        dismiss(member.id, reason: "its gradient of \(assignment.block) has digest \(arrived) but was announced with \(text); test the machine's memory")
-        return false
-    }
-}
-
-extension WorkerState {
-    /// Payload of a bulk message in the session at hand.
-    package var chunkBytes: Int { welcome?.chunkBytes ?? ControlMessage.largestChunk }
-}

@@ -15,20 +15,3 @@ struct OwedCredit: Sendable {
         return bytes
     }
 }
-
-extension CoordinatorState {
-    /// Gives a worker the credit of a gradient chunk back.
-    mutating func giveBack(_ bytes: Int, member position: Int) {
-        let (credit, chunk) = (configuration.creditBytes, configuration.chunkBytes)
-        guard let owed = members[position].owed.consume(bytes, creditBytes: credit, chunkBytes: chunk) else { return }
-        actions.append(.send(.coordinatorCredit(bytes: owed), to: members[position].id))
-    }
-}
-
-extension WorkerState {
-    /// Gives the coordinator the credit of a chunk of weights back.
-    mutating func giveBack(_ bytes: Int, _ welcome: Welcome) {
-        guard let owed = owed.consume(bytes, creditBytes: welcome.creditBytes, chunkBytes: welcome.chunkBytes) else { return }
-        send(.credit(bytes: owed))
-    }
-}
