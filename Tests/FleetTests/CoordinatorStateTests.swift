@@ -156,6 +156,29 @@ import Testing
         #expect(say(.weightsReceived(step: 0)).contains(.send(.lease(step: 0, block: slot), to: other)))
     }
 
+    /// A worker of which nothing was heard for three heartbeats keeps what it has, but is given no more until it says something.
+    @Test func aSilentWorkerIsGivenNothing() {
+        var fed = Fed()
+        let silent = SessionID(high: 4, low: 4)
+        for session in [silent, Self.session] {
+            func say(_ message: ControlMessage) { _ = fed.feed(.control(message, from: session)) }
+            say(.hello(Self.hello { $0.process = session }))
+            _ = fed.feed(.bulk(BulkHeader(kind: .attach, runID: Self.configuration.runID, generation: 3, session: session), from: session))
+            say(.ready)
+            say(.credit(bytes: 8))
+        }
+        func leases(_ actions: [CoordinatorState.Action]) -> [SessionID] {
+            actions.compactMap { if case .report(.leased(let session, _, _)) = $0 { session } else { nil } }
+        }
+        // The only slot goes to the other one; then that goes away.
+        #expect(leases(fed.say(.weightsReceived(step: 0))) == [Self.session])
+        #expect(leases(fed.feed(.control(.weightsReceived(step: 0), from: silent))) == [])
+        fed.tick(seconds: 4)
+        #expect(leases(fed.say(.leave(reason: "told to stop"))) == [])
+        #expect(fed.state.sessionCount == 1)
+        #expect(leases(fed.feed(.control(.heartbeat(phase: .waiting, step: 0, slotsDone: 0), from: silent))) == [silent])
+    }
+
     /// A machine with more workers than `poisonLosses` goes: the block that one of them had does not pass through the others, and the run goes on.
     @Test func aMachineWithManyWorkersIsNoPoison() {
         var fed = Fed.atWork()

@@ -20,17 +20,24 @@ import Transport
             bulkListen: "tcp://127.0.0.1:*", security: security, delegate: delegate)
     }
 
-    /// A coordinator whose port a successor can take: one that the system gives to no connection, so not to that of a worker which tries again.
+    /// The next port to try for a coordinator with a successor.
+    private static let port = Mutex(10_000 + Int(ProcessInfo.processInfo.processIdentifier) % 8000)
+
+    /// A coordinator whose port a successor can take: one that the system gives to no connection, so not to that of a worker which tries again,
+    /// and that no other test is given while the first coordinator is gone.
     static func replaceableCoordinator(
         _ delegate: ToyCoordinator, minimumWorkers: Int = 1, security: CoordinatorSecurity = .loopbackOnly
     ) throws -> CoordinatorLoop {
-        let start = 10_000 + Int(ProcessInfo.processInfo.processIdentifier) % 8000
-        for port in start..<30_000 {
+        while true {
+            let port = port.withLock { port in
+                port += 1
+                return port
+            }
+            guard port < 30_000 else { throw TransportError.addressInUse("every port below tcp://127.0.0.1:30000") }
             do {
                 return try coordinator(delegate, listen: "tcp://127.0.0.1:\(port)", minimumWorkers: minimumWorkers, security: security)
             } catch TransportError.addressInUse {}
         }
-        throw TransportError.addressInUse("tcp://127.0.0.1:\(start)-29999")
     }
 
     static func worker(

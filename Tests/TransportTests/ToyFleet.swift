@@ -81,13 +81,16 @@ enum Toy {
         return digest(weights)
     }
 
+    /// Nobody is lost for being slow: beside the other tests a thread may wait for a core for half a minute.
     static var timing: FleetTiming {
         var timing = FleetTiming()
         timing.heartbeat = .milliseconds(100)
-        timing.liveness = .seconds(20)
+        timing.liveness = .seconds(600)
+        timing.progress = .seconds(600)
+        timing.overdue = .seconds(600)
         timing.backoffFirst = .milliseconds(20)
         timing.backoffLast = .milliseconds(200)
-        timing.gatherTimeout = .seconds(60)
+        timing.gatherTimeout = .seconds(600)
         return timing
     }
 

@@ -9,7 +9,7 @@ extension CoordinatorState {
             actions.append(.send(.helloAgain, to: session))
             return
         }
-        members[position].lastHeard = now
+        members[position].noteHeard(now: now)
         switch message {
         case .hello: break
         case .canary(let canary):
@@ -77,7 +77,7 @@ extension CoordinatorState {
                 from: session)
             return
         }
-        members[position].lastHeard = now
+        members[position].noteHeard(now: now)
         switch header.kind {
         case .attach:
             members[position].isAttached = true

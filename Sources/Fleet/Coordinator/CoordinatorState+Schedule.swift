@@ -10,7 +10,10 @@ extension CoordinatorState {
         // In the first step nobody has finished a block, but some have finished slots.
         let first = seconds.isEmpty ? members.compactMap { $0.lease?.observedPace }.map { $0 / plan.relativeCost } : seconds
         typical = (median(first), median(known.compactMap(\.transferSeconds)) ?? 0)
-        for position in members.indices { members[position].declines = false }
+        for position in members.indices {
+            members[position].declines = false
+            members[position].isSilent = members[position].lastHeard.duration(to: now) > configuration.timing.heartbeat * 3
+        }
     }
 
     /// A block is computed: its time says how fast the worker is.
@@ -85,8 +88,8 @@ extension CoordinatorState {
     private func capacity(now: Instant) -> Capacity {
         var capacity = Capacity()
         capacity.slots = Double(table.freeSlots)
-        capacity.allFlap = members.allSatisfy { !$0.isReady || $0.isFlapping }
-        for (position, member) in members.enumerated() where member.isReady && (capacity.allFlap || !member.isFlapping) {
+        capacity.allFlap = members.allSatisfy { !$0.isReady || $0.isSilent || $0.isFlapping }
+        for (position, member) in members.enumerated() where member.isReady && !member.isSilent && (capacity.allFlap || !member.isFlapping) {
             let pace = max(usualPace(of: member) ?? 1, 1e-9)
             capacity.speed += 1 / pace
             guard member.hasWeights else { continue }

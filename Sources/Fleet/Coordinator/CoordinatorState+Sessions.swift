@@ -168,8 +168,10 @@ extension CoordinatorState {
         guard let assignment = member.lease ?? member.upload else { return nil }
         let timing = configuration.timing
         let slots = Double(assignment.block.count) * plan.relativeCost
-        if let own = memory[member.hello.process]?.secondsPerBlock(slots: slots) { return max(timing.progress, .seconds(own * 3)) }
-        return max(timing.progress, slowest.map { .seconds(min($0 * max(1, slots), 1e9) * 10) } ?? timing.stall)
+        // What is known of a worker that hangs may be a guess from how long it hangs.
+        let own = memory[member.hello.process]?.secondsPerBlock(slots: slots).map { $0 * 3 }
+        let seconds = own ?? slowest.map { min($0 * max(1, slots), 1e9) * 10 }
+        return max(timing.progress, seconds.map { min(.seconds($0), timing.stall) } ?? timing.stall)
     }
 
     private mutating func checkGathering(now: Instant) {

@@ -56,6 +56,8 @@ struct Member {
     var blocks = 0
     /// Its machine loses workers over and over.
     var isFlapping = false
+    /// Nothing was heard of it for three heartbeats; looked at with each tick. It keeps what it has, and is given nothing more.
+    var isSilent = false
     /// It is so slow that the free slots are done earlier without it; looked at again with each tick.
     var declines = false
 
@@ -69,7 +71,7 @@ struct Member {
     }
 
     /// True when it could begin a block now.
-    var isIdle: Bool { hasWeights && lease == nil }
+    var isIdle: Bool { hasWeights && lease == nil && !isSilent }
     /// What it has in hand, the older first.
     var assignments: [Assignment] { [upload, lease].compactMap(\.self) }
 
@@ -77,6 +79,11 @@ struct Member {
     subscript(block: SlotBlock) -> Assignment? {
         get { upload?.block == block ? upload : lease?.block == block ? lease : nil }
         set { if upload?.block == block { upload = newValue } else if lease?.block == block { lease = newValue } }
+    }
+
+    mutating func noteHeard(now: Instant) {
+        lastHeard = now
+        isSilent = false
     }
 
     /// Time in which the coordinator did not look is not held against the block at hand.

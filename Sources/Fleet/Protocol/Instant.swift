@@ -47,7 +47,7 @@ public struct FleetTiming: Sendable, Equatable {
     public var progress: Duration = .seconds(10)
     /// A worker with no predicted block time yet counts as overdue after this.
     public var overdue: Duration = .seconds(10)
-    /// A worker without progress (a slot, a chunk, a request for samples) for longer is lost even while nobody's pace is known: a computation
+    /// A worker without progress (a slot, a chunk, a request for samples) for longer is lost, however slow it seems to be: a computation
     /// that hangs, and not a slow slot.
     public var stall: Duration = .seconds(3600)
     /// A machine that lost so many workers within the window, and more than it has, gets work only as a backup of others.
