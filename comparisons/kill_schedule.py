@@ -71,7 +71,9 @@ class Fleet:
     def start(self, name: str, command: list[str]) -> None:
         self.commands[name] = command
         log = open(os.path.join(self.folder, name + ".log"), "a")
-        environment = dict(os.environ, OMP_NUM_THREADS="1")
+        # With torchrun's default of one store for all attempts, PyTorch 2.15 finds the Gloo addresses of the dead processes in it and never
+        # connects again: "Gloo connectFullMesh failed … Connection refused". A store for each attempt is its documented way out.
+        environment = dict(os.environ, OMP_NUM_THREADS="1", TORCH_DISABLE_SHARE_RDZV_TCP_STORE="1")
         self.processes[name] = subprocess.Popen(command, stdout=log, stderr=log, start_new_session=True, env=environment)
 
     def again(self, name: str) -> None:

@@ -116,8 +116,8 @@ final class SimulatedCoordinator {
         switch action {
         case .send(let message, let session):
             switch message {
-            case .lease(let step, let block): noteLease(step: step, block: block, to: session)
-            case .revoke(_, let block): ledger.end(session, block)
+            case .lease(let step, let block, _): noteLease(step: step, block: block, to: session)
+            case .revoke(_, let block, _): ledger.end(session, block)
             default: break
             }
             send(to: session, .controlToWorker) { $0.deliver(.control(message)) }

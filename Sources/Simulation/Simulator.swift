@@ -171,7 +171,9 @@ public final class Simulator {
     func report(_ event: FleetEvent) {
         onFleetEvent?(event)
         switch event {
-        case .mismatch where !mayMiscompute: violate(.reference, event.description)
+        case .mismatch where !mayMiscompute, .undecided where !mayMiscompute: violate(.reference, event.description)
+        // Somebody does what the coordinator asks for.
+        case .undecided where faults[.bitFlip, default: 0] > 0: startWorker(after: random.seconds(1...40))
         case .lost where isCalm: violate(.completion, "in a fleet without faults: \(event)")
         default: break
         }

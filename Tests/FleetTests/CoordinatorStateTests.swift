@@ -28,9 +28,11 @@ import Testing
         var state: CoordinatorState
         var now = CoordinatorStateTests.start
 
-        init(slots: Int = 1) {
+        init(slots: Int = 1, auditShare: Double = 0) {
+            var configuration = CoordinatorStateTests.configuration
+            configuration.auditShare = auditShare
             state = CoordinatorState(
-                configuration: CoordinatorStateTests.configuration, plan: Toy.plan(step: 0, slots: slots), now: CoordinatorStateTests.start)
+                configuration: configuration, plan: Toy.plan(step: 0, slots: slots), now: CoordinatorStateTests.start)
         }
 
         mutating func feed(_ event: CoordinatorState.Event, after seconds: Double = 0) -> [CoordinatorState.Action] {
@@ -46,8 +48,8 @@ import Testing
         }
 
         /// A worker that has the weights of step 0 and computes slot 0.
-        static func atWork(slots: Int = 1) -> Fed {
-            var fed = Fed(slots: slots)
+        static func atWork(slots: Int = 1, auditShare: Double = 0) -> Fed {
+            var fed = Fed(slots: slots, auditShare: auditShare)
             if slots > 1 {
                 // Another worker, so that not all slots go to the first.
                 let other = SessionID(high: 3, low: 3)
@@ -95,7 +97,7 @@ import Testing
         let slot = SlotBlock(level: 0, index: 0)
         #expect(
             fed.say(.weightsReceived(step: 0)) == [
-                .report(.leased(Self.session, step: 0, block: slot)), .send(.lease(step: 0, block: slot), to: Self.session),
+                .report(.leased(Self.session, step: 0, block: slot)), .send(.lease(step: 0, block: slot, number: 1), to: Self.session),
             ])
     }
 
@@ -113,9 +115,9 @@ import Testing
                 $0.totalBytes = 12
             }
         }
-        let done = ControlMessage.blockDone(step: 0, block: slot, digest: Self.digest, bytes: 12)
+        let done = ControlMessage.blockDone(step: 0, block: slot, number: 1, digest: Self.digest, bytes: 12)
         // With the digest here, the next block can be computed while the gradient is on its way.
-        let next = CoordinatorState.Action.send(.lease(step: 0, block: slot.sibling), to: Self.session)
+        let next = CoordinatorState.Action.send(.lease(step: 0, block: slot.sibling, number: 2), to: Self.session)
         if digestFirst { #expect(fed.say(done).last == next) }
         let first = gradient(0)
         #expect(first.contains(.send(.coordinatorCredit(bytes: 8), to: Self.session)) && first.count == 2)
@@ -127,11 +129,32 @@ import Testing
         #expect(Self.reason(fed.say(done)) == "slot 0 done once more")
     }
 
+    /// A worker alone computes its block a second time, to compare: the first announcement, arriving twice, is not the second result.
+    @Test func aResultIsThatOfItsLease() {
+        var fed = Fed.atWork(auditShare: 1)
+        let slot = SlotBlock(level: 0, index: 0)
+        func done(_ number: Int) -> ControlMessage { .blockDone(step: 0, block: slot, number: number, digest: Self.digest, bytes: 12) }
+        _ = fed.say(done(1))
+        var last: [CoordinatorState.Action] = []
+        for chunk in 0..<2 {
+            last = fed.bulk {
+                ($0.kind, $0.chunk, $0.chunkCount) = (.gradient, chunk, 2)
+                ($0.offset, $0.payloadBytes, $0.totalBytes) = (8 * chunk, chunk == 0 ? 8 : 4, 12)
+            }
+        }
+        #expect(last.contains(.mergeBlock(step: 0, block: slot, from: Self.session)))
+        #expect(last.contains(.send(.lease(step: 0, block: slot, number: 2), to: Self.session)))
+        func finishes(_ actions: [CoordinatorState.Action]) -> Bool { actions.contains { if case .finishStep = $0 { true } else { false } } }
+        let again = fed.say(done(1))
+        #expect(Self.reason(again) == "slot 0 done once more" && !finishes(again))
+        #expect(finishes(fed.say(done(2))))
+    }
+
     /// What arrived is not what was announced: nothing is merged, the session ends, the block is free again.
     @Test(arguments: [false, true]) func aGradientThatIsNotTheAnnouncedOneEndsTheSession(digestFirst: Bool) {
         var fed = Fed.atWork()
         let slot = SlotBlock(level: 0, index: 0)
-        let done = ControlMessage.blockDone(step: 0, block: slot, digest: Self.digest, bytes: 12)
+        let done = ControlMessage.blockDone(step: 0, block: slot, number: 1, digest: Self.digest, bytes: 12)
         if digestFirst { _ = fed.say(done) }
         var last: [CoordinatorState.Action] = []
         for chunk in 0..<2 {
@@ -153,7 +176,7 @@ import Testing
         _ = fed.feed(.bulk(BulkHeader(kind: .attach, runID: Self.configuration.runID, generation: 3, session: other), from: other))
         _ = say(.ready)
         _ = say(.credit(bytes: 8))
-        #expect(say(.weightsReceived(step: 0)).contains(.send(.lease(step: 0, block: slot), to: other)))
+        #expect(say(.weightsReceived(step: 0)).contains(.send(.lease(step: 0, block: slot, number: 1), to: other)))
     }
 
     /// A worker of which nothing was heard for three heartbeats keeps what it has, but is given no more until it says something.
@@ -265,9 +288,9 @@ import Testing
             #expect(!actions.contains { if case .storeChunk = $0 { true } else { false } })
         }
         let messages: [(ControlMessage, String)] = [
-            (.blockDone(step: 1, block: slot, digest: "d", bytes: 12), "slot 0 of step 1, but step 0 is in progress"),
-            (.blockDone(step: 0, block: slot.sibling, digest: "d", bytes: 12), "slot 1, which is not leased to the worker"),
-            (.blockDone(step: 0, block: slot, digest: "d", bytes: 13), "slot 0 with 13 bytes of gradient instead of 12"),
+            (.blockDone(step: 1, block: slot, number: 1, digest: "d", bytes: 12), "slot 0 of step 1, but step 0 is in progress"),
+            (.blockDone(step: 0, block: slot.sibling, number: 1, digest: "d", bytes: 12), "slot 1, which is not leased to the worker"),
+            (.blockDone(step: 0, block: slot, number: 1, digest: "d", bytes: 13), "slot 0 with 13 bytes of gradient instead of 12"),
             (.samplesNeeded(ids: [10]), "samples [10] of 10"), (.credit(bytes: -1), "a credit of -1 bytes"),
             (.weightsReceived(step: 7), "weights of step 7 received, but step 0 is in progress"),
             (.bye(exitCode: 0, text: ""), "'bye', which only a coordinator may say"),
@@ -318,10 +341,10 @@ import Testing
                 ($0.offset, $0.payloadBytes, $0.totalBytes) = (8 * chunk, chunk == 0 ? 8 : 4, 12)
             }
         }
-        _ = fed.say(.blockDone(step: 0, block: SlotBlock(level: 0, index: 0), digest: Self.digest, bytes: 12))
+        _ = fed.say(.blockDone(step: 0, block: SlotBlock(level: 0, index: 0), number: 1, digest: Self.digest, bytes: 12))
         _ = fed.feed(.stepCommitted(next: Toy.plan(step: 1, slots: 1)))
         for _ in 0..<3 { _ = fed.say(.credit(bytes: 16)) }
-        let lease = CoordinatorState.Action.send(.lease(step: 1, block: SlotBlock(level: 0, index: 0)), to: Self.session)
+        let lease = CoordinatorState.Action.send(.lease(step: 1, block: SlotBlock(level: 0, index: 0), number: 2), to: Self.session)
         #expect(fed.say(.weightsReceived(step: 1)).contains(lease))
         for _ in 0..<3 {
             fed.tick(seconds: 8)

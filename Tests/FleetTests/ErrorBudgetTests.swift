@@ -76,7 +76,7 @@ import Testing
         var fed = Fed.atWork()
         for _ in 0..<200 {
             _ = fed.say(.weightsReceived(step: 7))
-            _ = fed.say(.blockDone(step: 9, block: SlotBlock(level: 0, index: 1), digest: "d", bytes: 12))
+            _ = fed.say(.blockDone(step: 9, block: SlotBlock(level: 0, index: 1), number: 1, digest: "d", bytes: 12))
             _ = fed.bulk { ($0.kind, $0.step, $0.payloadBytes) = (.gradient, 3, 8) }
         }
         #expect(fed.state.isMember(Self.session))

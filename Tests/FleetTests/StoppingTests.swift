@@ -100,7 +100,7 @@ extension CoordinatorStateTests.Fed {
                     ($0.offset, $0.payloadBytes, $0.totalBytes) = (8 * chunk, chunk == 0 ? 8 : 4, 12)
                 }
             }
-            actions = say(.blockDone(step: step, block: SlotBlock(level: 0, index: slot), digest: CoordinatorStateTests.digest, bytes: 12))
+            actions = say(.blockDone(step: step, block: SlotBlock(level: 0, index: slot), number: step + 1, digest: CoordinatorStateTests.digest, bytes: 12))
         }
         return actions
     }

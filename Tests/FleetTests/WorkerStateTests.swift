@@ -105,7 +105,7 @@ import Testing
         let slot = SlotBlock(level: 0, index: 1)
         #expect(fed.say(.plan(Toy.plan(step: 4, slots: 2))) == [.checkPlan(Toy.plan(step: 4, slots: 2))])
         #expect(fed.feed(weights(4)).contains(.send(.weightsReceived(step: 4))))
-        #expect(fed.say(.lease(step: 4, block: slot)).contains(.prepare(step: 4, block: slot)))
+        #expect(fed.say(.lease(step: 4, block: slot, number: 1)).contains(.prepare(step: 4, block: slot)))
         #expect(
             fed.feed(.prepared(step: 4, block: slot)) == [
                 .compute(step: 4, block: slot), .send(.heartbeat(phase: .computing, step: 4, slotsDone: 0)),
@@ -115,10 +115,10 @@ import Testing
         #expect(fed.feed(.blockComputed(step: 4, block: slot, digest: "d", bytes: 8)) == [.releaseGradient(slot)])
         // Work goes on with the new step.
         _ = fed.feed(weights(5))
-        _ = fed.say(.lease(step: 5, block: slot))
+        _ = fed.say(.lease(step: 5, block: slot, number: 2))
         _ = fed.feed(.prepared(step: 5, block: slot))
         let done = fed.feed(.blockComputed(step: 5, block: slot, digest: "e", bytes: 8))
-        #expect(done.contains(.send(.blockDone(step: 5, block: slot, digest: "e", bytes: 8))))
+        #expect(done.contains(.send(.blockDone(step: 5, block: slot, number: 2, digest: "e", bytes: 8))))
         #expect(done.contains { if case .sendGradient(let header) = $0 { header.step == 5 && header.index == 1 } else { false } })
         #expect(done.last == .releaseGradient(slot))
     }
@@ -142,22 +142,28 @@ import Testing
         var uploads: [[Int]] = []
         for index in 0..<3 {
             let slot = SlotBlock(level: 0, index: index)
-            #expect(fed.say(.lease(step: 0, block: slot)).contains(.prepare(step: 0, block: slot)))
+            #expect(fed.say(.lease(step: 0, block: slot, number: index + 1)).contains(.prepare(step: 0, block: slot)))
             _ = fed.feed(.prepared(step: 0, block: slot))
             let done = fed.feed(.blockComputed(step: 0, block: slot, digest: "\(index)", bytes: 8))
-            #expect(done.contains(.send(.blockDone(step: 0, block: slot, digest: "\(index)", bytes: 8))))
+            #expect(done.contains(.send(.blockDone(step: 0, block: slot, number: index + 1, digest: "\(index)", bytes: 8))))
             uploads.append(sent(done))
         }
         // Credit for one gradient: the second is on its way, the third waits, and a fourth block is too much.
         #expect(uploads == [[0], [], []])
-        #expect(!fed.say(.lease(step: 0, block: SlotBlock(level: 0, index: 3))).contains(.prepare(step: 0, block: SlotBlock(level: 0, index: 3))))
+        #expect(!fed.say(.lease(step: 0, block: SlotBlock(level: 0, index: 3), number: 4)).contains(.prepare(step: 0, block: SlotBlock(level: 0, index: 3))))
         #expect(sent(fed.say(.coordinatorCredit(bytes: 8))) == [1])
-        // Revoked before it left.
-        #expect(fed.say(.revoke(step: 0, block: SlotBlock(level: 0, index: 2))).contains(.releaseGradient(SlotBlock(level: 0, index: 2))))
+        // Revoked before it left; the second time nothing is left of it.
+        let third = SlotBlock(level: 0, index: 2)
+        #expect(fed.say(.revoke(step: 0, block: third, number: 3)).contains(.releaseGradient(third)))
+        #expect(fed.say(.revoke(step: 0, block: third, number: 3)) == [])
         #expect(sent(fed.say(.coordinatorCredit(bytes: 8))) == [])
         let last = SlotBlock(level: 0, index: 3)
-        #expect(fed.say(.lease(step: 0, block: last)).contains(.prepare(step: 0, block: last)))
-        #expect(!fed.say(.lease(step: 0, block: last)).contains(.prepare(step: 0, block: last)))
+        #expect(fed.say(.lease(step: 0, block: last, number: 4)).contains(.prepare(step: 0, block: last)))
+        #expect(!fed.say(.lease(step: 0, block: last, number: 4)).contains(.prepare(step: 0, block: last)))
+        // The same block once more, to compare: what revoked an older lease does not end this one.
+        #expect(fed.say(.revoke(step: 0, block: last, number: 4)).contains { if case .report(.cancelled) = $0 { true } else { false } })
+        #expect(fed.say(.lease(step: 0, block: last, number: 5)).contains(.prepare(step: 0, block: last)))
+        #expect(fed.say(.revoke(step: 0, block: last, number: 4)) == [])
     }
 
     @Test func anotherPlanIsAConfigurationError() {

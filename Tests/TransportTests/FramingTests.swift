@@ -80,8 +80,8 @@ import Transport
         (.weightsReceived(step: 4), #"{"step":4,"type":"weightsReceived"}"#),
         (.samplesNeeded(ids: [3, 1]), #"{"ids":[3,1],"type":"samplesNeeded"}"#),
         (
-            .blockDone(step: 4, block: block, digest: "d", bytes: 100),
-            #"{"block":{"index":3,"level":2},"bytes":100,"digest":"d","step":4,"type":"blockDone"}"#
+            .blockDone(step: 4, block: block, number: 1, digest: "d", bytes: 100),
+            #"{"block":{"index":3,"level":2},"bytes":100,"digest":"d","number":1,"step":4,"type":"blockDone"}"#
         ),
         (.leave(reason: "r"), #"{"reason":"r","type":"leave"}"#),
         (.fault(exitCode: 65, text: "t"), #"{"exitCode":65,"text":"t","type":"fault"}"#),
@@ -96,8 +96,8 @@ import Transport
             .plan(StepPlan(step: 4, epoch: 1, slots: 8, values: ["lr": 0.1], samplesDigest: "s")),
             #"{"plan":{"epoch":1,"samplesDigest":"s","slots":8,"step":4,"values":{"lr":0.1}},"type":"plan"}"#
         ),
-        (.lease(step: 4, block: block), #"{"block":{"index":3,"level":2},"step":4,"type":"lease"}"#),
-        (.revoke(step: 4, block: block), #"{"block":{"index":3,"level":2},"step":4,"type":"revoke"}"#),
+        (.lease(step: 4, block: block, number: 9), #"{"block":{"index":3,"level":2},"number":9,"step":4,"type":"lease"}"#),
+        (.revoke(step: 4, block: block, number: 9), #"{"block":{"index":3,"level":2},"number":9,"step":4,"type":"revoke"}"#),
         (.coordinatorCredit(bytes: 8), #"{"bytes":8,"type":"coordinatorCredit"}"#),
         (.bye(exitCode: 0, text: "t"), #"{"exitCode":0,"text":"t","type":"bye"}"#),
     ]

@@ -67,7 +67,7 @@ import Transport
             rogue.send(rogue.control, [[1] + Array("{\"type\":\"lease\",\"step\":0,\"block\":{\"level\":99,\"index\":-1}}".utf8)])
             rogue.send(rogue.control, [[1] + Array("{\"type\":\"samplesNeeded\",\"ids\":[-1]}".utf8)])
             rogue.send(rogue.control, [[1] + Array(repeating: UInt8(ascii: "["), count: 100_000)])
-            rogue.say(.blockDone(step: 0, block: SlotBlock(level: 3, index: 0), digest: "wrong", bytes: Toy.bytes))
+            rogue.say(.blockDone(step: 0, block: SlotBlock(level: 3, index: 0), number: 1, digest: "wrong", bytes: Toy.bytes))
             rogue.say(.bye(exitCode: 0, text: "go home"))
             rogue.send(rogue.bulk, [noise(128), noise(10)])
             rogue.send(rogue.bulk, [Array(BulkHeaderCodec.encode(Self.header(rogue.session)).prefix(100)), []])

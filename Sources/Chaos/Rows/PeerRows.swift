@@ -43,13 +43,13 @@ enum PeerRows {
             let welcome = try fake.join()
             let (step, block) = try fake.await("a lease") { message -> (Int, SlotBlock)? in
                 if case .plan(let plan) = message { fake.say(.weightsReceived(step: plan.step)) }
-                if case .lease(let step, let block) = message { return (step, block) }
+                if case .lease(let step, let block, _) = message { return (step, block) }
                 return nil
             }
             func replay(_ session: SessionID) {
                 let other = SlotBlock(level: block.level, index: block.index ^ 1)
                 for (step, block) in [(step, other), (step + 1, block), (step + 100, other), (0, other)] {
-                    fake.say(.blockDone(step: step, block: block, digest: "wrong", bytes: welcome.gradientBytes))
+                    fake.say(.blockDone(step: step, block: block, number: 1, digest: "wrong", bytes: welcome.gradientBytes))
                 }
                 guard let bulk = fake.bulk else { return }
                 let payload = [UInt8](repeating: UInt8(drill.integer(0...255)), count: welcome.gradientBytes)
@@ -92,7 +92,7 @@ enum PeerRows {
                 for (fake, welcome) in zip(fakes, welcomes) {
                     var header = BulkHeaderCodec.encode(fake.header(welcome, .gradient))
                     header[drill.integer(0...header.count - 1)] ^= 1 << UInt8(drill.integer(0...7))
-                    var words = ControlCodec.encode(.blockDone(step: 1, block: SlotBlock(level: 0, index: 0), digest: "x", bytes: 4))
+                    var words = ControlCodec.encode(.blockDone(step: 1, block: SlotBlock(level: 0, index: 0), number: 1, digest: "x", bytes: 4))
                     words[drill.integer(1...words.count - 1)] = UInt8(drill.integer(0...255))
                     guard let bulk = fake.bulk else { continue }
                     switch drill.integer(0...5) {

@@ -46,7 +46,7 @@ extension CoordinatorState {
         for position in members.indices {
             guard let lease = members[position].lease, lease.isCheck else { continue }
             members[position].lease = nil
-            actions.append(.send(.revoke(step: plan.step, block: lease.block), to: members[position].id))
+            actions.append(revoke(lease, of: members[position].id))
         }
         phase = .finishing
         let blocks = table.finished.sorted { $0.block.slots.lowerBound < $1.block.slots.lowerBound }
@@ -180,9 +180,7 @@ extension CoordinatorState {
         guard isTouched else { return }
         report(.stepRestarted(step: plan.step))
         for position in members.indices {
-            for assignment in members[position].assignments {
-                actions.append(.send(.revoke(step: plan.step, block: assignment.block), to: members[position].id))
-            }
+            for assignment in members[position].assignments { actions.append(revoke(assignment, of: members[position].id)) }
             members[position].forgetWork()
         }
         actions.append(.restartStep(step: plan.step))

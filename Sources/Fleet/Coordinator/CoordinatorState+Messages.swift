@@ -49,8 +49,8 @@ extension CoordinatorState {
             // Over a slow line a block's samples take longer than its computation.
             members[position].lastProgress = now
             for id in ids { actions.append(.sendSample(id: id, to: session)) }
-        case .blockDone(let step, let block, let digest, let bytes):
-            finish(block, step: step, digest: digest, bytes: bytes, member: position, now: now)
+        case .blockDone(let step, let block, let number, let digest, let bytes):
+            finish(block, number: number, step: step, digest: digest, bytes: bytes, member: position, now: now)
         case .leave(let reason):
             leave(session, reason: reason.bounded())
         case .fault(let exitCode, let text):
@@ -130,7 +130,7 @@ extension CoordinatorState {
     }
 
     private mutating func finish(
-        _ block: SlotBlock, step: Int, digest: String, bytes: Int, member position: Int, now: Instant
+        _ block: SlotBlock, number: Int, step: Int, digest: String, bytes: Int, member position: Int, now: Instant
     ) {
         let session = members[position].id
         guard digest.utf8.count <= Hello.longestText, digest.isOneLine else {
@@ -143,7 +143,7 @@ extension CoordinatorState {
             return offend("\(block) with \(bytes) bytes of gradient instead of \(configuration.gradientBytes)", from: session)
         }
         if let assignment = members[position][block] {
-            guard assignment.digest == nil else { return drop("\(block) done once more", from: session) }
+            guard assignment.digest == nil, assignment.number == number else { return drop("\(block) done once more", from: session) }
             noteComputed(assignment, digest: digest, member: position, now: now)
         } else if table.finished.contains(where: { $0.block == block }) {
             guard !votes.of(block).contains(where: { $0.session == session }) else {

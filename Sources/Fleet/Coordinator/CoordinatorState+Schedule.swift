@@ -29,7 +29,7 @@ extension CoordinatorState {
         if assignment.isCheck {
             members[position].lease = nil
             members[position].checked = block
-            actions.append(.send(.revoke(step: plan.step, block: block), to: members[position].id))
+            actions.append(revoke(assignment, of: members[position].id))
             return
         }
         if members[position].upload == nil {
@@ -199,7 +199,7 @@ extension CoordinatorState {
         members[position].lease = nil
         memory.setSpeed(member.hello.process, secondsPerSlot: pace / plan.relativeCost)
         report(.reclaimed(step: plan.step, block: block, slow: member.id))
-        actions.append(.send(.revoke(step: plan.step, block: block), to: member.id))
+        actions.append(revoke(lease, of: member.id))
         return true
     }
 }

@@ -39,14 +39,18 @@ extension CoordinatorState {
     }
 
     mutating func start(_ block: SlotBlock, at position: Int, now: Instant, isCheck: Bool = false) {
-        members[position].lease = Assignment(block, since: now, isCheck: isCheck)
+        members[position].leases += 1
+        let number = members[position].leases
+        members[position].lease = Assignment(block, number: number, since: now, isCheck: isCheck)
         members[position].lastProgress = now
         if members[position].checked == block { members[position].checked = nil }
         if !isCheck { members[position].blocks += 1 }
-        // The same lease once more would be taken for a message that arrived twice.
-        if members[position].newest == block { actions.append(.send(.revoke(step: plan.step, block: block), to: members[position].id)) }
-        members[position].newest = block
-        actions.append(.send(.lease(step: plan.step, block: block), to: members[position].id))
+        actions.append(.send(.lease(step: plan.step, block: block, number: number), to: members[position].id))
+    }
+
+    /// Tells a worker that what it has in hand is no longer needed.
+    func revoke(_ assignment: Assignment, of session: SessionID) -> Action {
+        .send(.revoke(step: plan.step, block: assignment.block, number: assignment.number), to: session)
     }
 
     /// Merges a block as soon as its digest and all its bytes are there.
@@ -68,9 +72,10 @@ extension CoordinatorState {
         members[position].lineFree = now
         drop(block, at: position, now: now)
         for other in members.indices where others.contains(members[other].id) {
-            if members[other][block]?.incoming != nil { actions.append(.discardBlock(from: members[other].id)) }
+            guard let assignment = members[other][block] else { continue }
+            if assignment.incoming != nil { actions.append(.discardBlock(from: members[other].id)) }
             drop(block, at: other, now: now)
-            actions.append(.send(.revoke(step: plan.step, block: block), to: members[other].id))
+            actions.append(revoke(assignment, of: members[other].id))
         }
     }
 

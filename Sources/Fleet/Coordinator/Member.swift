@@ -1,6 +1,8 @@
 /// A block in the hands of a worker, as the coordinator sees it.
 struct Assignment {
     let block: SlotBlock
+    /// Of the lease.
+    let number: Int
     let since: Instant
     /// Only the digest is wanted, to compare it: the block is finished already.
     let isCheck: Bool
@@ -15,8 +17,9 @@ struct Assignment {
     /// The chunks of the gradient that are here.
     var incoming: ChunkSet?
 
-    init(_ block: SlotBlock, since: Instant, isCheck: Bool) {
+    init(_ block: SlotBlock, number: Int, since: Instant, isCheck: Bool) {
         self.block = block
+        self.number = number
         self.since = since
         self.isCheck = isCheck
         lastSlot = since
@@ -48,8 +51,8 @@ struct Member {
     var upload: Assignment?
     /// A block that it has checked: bytes of it may still come, and are of no use.
     var checked: SlotBlock?
-    /// The block that it was given last.
-    var newest: SlotBlock?
+    /// Leases that it was given, as often as it was.
+    var leases = 0
     /// When the last byte of a gradient came.
     var lineFree: Instant
     /// Blocks that it has been given in this step.
@@ -95,7 +98,6 @@ struct Member {
         planned = nil
         nextChunk = 0
         hasWeights = false
-        newest = nil
         forgetWork()
     }
 

@@ -1,7 +1,7 @@
 /// The flat form of control messages: an object whose `type` names the message, with its values beside it.
 extension ControlMessage: Codable {
     private enum Key: String, CodingKey {
-        case type, phase, step, slotsDone, bytes, ids, block, digest, reason, exitCode, text, generation, plan
+        case type, phase, step, slotsDone, bytes, ids, block, digest, reason, exitCode, text, generation, plan, number
     }
 
     /// The value of `type`.
@@ -44,9 +44,10 @@ extension ControlMessage: Codable {
         case .credit(let bytes), .coordinatorCredit(let bytes): try fields.encode(bytes, forKey: .bytes)
         case .weightsReceived(let step): try fields.encode(step, forKey: .step)
         case .samplesNeeded(let ids): try fields.encode(ids, forKey: .ids)
-        case .blockDone(let step, let block, let digest, let bytes):
+        case .blockDone(let step, let block, let number, let digest, let bytes):
             try fields.encode(step, forKey: .step)
             try fields.encode(block, forKey: .block)
+            try fields.encode(number, forKey: .number)
             try fields.encode(digest, forKey: .digest)
             try fields.encode(bytes, forKey: .bytes)
         case .leave(let reason): try fields.encode(reason, forKey: .reason)
@@ -57,9 +58,10 @@ extension ControlMessage: Codable {
             try fields.encode(generation, forKey: .generation)
             try fields.encodeIfPresent(step, forKey: .step)
         case .plan(let plan): try fields.encode(plan, forKey: .plan)
-        case .lease(let step, let block), .revoke(let step, let block):
+        case .lease(let step, let block, let number), .revoke(let step, let block, let number):
             try fields.encode(step, forKey: .step)
             try fields.encode(block, forKey: .block)
+            try fields.encode(number, forKey: .number)
         }
     }
 
@@ -79,7 +81,7 @@ extension ControlMessage: Codable {
         case "samplesNeeded": self = .samplesNeeded(ids: try value(.ids))
         case "blockDone":
             self = .blockDone(
-                step: try value(.step), block: try value(.block), digest: try value(.digest), bytes: try value(.bytes))
+                step: try value(.step), block: try value(.block), number: try value(.number), digest: try value(.digest), bytes: try value(.bytes))
         case "leave": self = .leave(reason: try value(.reason))
         case "fault": self = .fault(exitCode: try value(.exitCode), text: try value(.text))
         case "welcome": self = .welcome(try Welcome(from: decoder))
@@ -89,8 +91,8 @@ extension ControlMessage: Codable {
             self = .coordinatorHeartbeat(
                 generation: try value(.generation), step: try fields.decodeIfPresent(Int.self, forKey: .step))
         case "plan": self = .plan(try value(.plan))
-        case "lease": self = .lease(step: try value(.step), block: try value(.block))
-        case "revoke": self = .revoke(step: try value(.step), block: try value(.block))
+        case "lease": self = .lease(step: try value(.step), block: try value(.block), number: try value(.number))
+        case "revoke": self = .revoke(step: try value(.step), block: try value(.block), number: try value(.number))
         case "coordinatorCredit": self = .coordinatorCredit(bytes: try value(.bytes))
         case "bye": self = .bye(exitCode: try value(.exitCode), text: try value(.text))
         default:

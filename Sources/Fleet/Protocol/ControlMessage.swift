@@ -28,8 +28,9 @@ public enum ControlMessage: Sendable, Equatable {
     case weightsReceived(step: Int)
     /// The worker lacks these samples for its block, at most `samplesPerRequest`.
     case samplesNeeded(ids: [Int])
-    /// The gradient sum of the block is computed and its `bytes` bytes follow on the bulk socket. Equal work has equal digests.
-    case blockDone(step: Int, block: SlotBlock, digest: String, bytes: Int)
+    /// The gradient sum of the block is computed, as the lease of that number asked for, and its `bytes` bytes follow on the bulk socket. Equal
+    /// work has equal digests.
+    case blockDone(step: Int, block: SlotBlock, number: Int, digest: String, bytes: Int)
     /// The worker ends in an orderly way; its block goes to another.
     case leave(reason: String)
     /// The worker ends because of an error. Exit codes 65, 76 and 78 end the run as well: another worker would fail alike.
@@ -47,10 +48,11 @@ public enum ControlMessage: Sendable, Equatable {
     case coordinatorHeartbeat(generation: UInt64, step: Int?)
     /// The next step. Work on older ones is stale.
     case plan(StepPlan)
-    /// The worker is to compute the block.
-    case lease(step: Int, block: SlotBlock)
-    /// The block is no longer needed from this worker.
-    case revoke(step: Int, block: SlotBlock)
+    /// The worker is to compute the block. Leases of a session are numbered from 1, so that a result is that of one of them: the same block may
+    /// be wanted twice, to compare.
+    case lease(step: Int, block: SlotBlock, number: Int)
+    /// What the lease of that number asked for is no longer needed.
+    case revoke(step: Int, block: SlotBlock, number: Int)
     /// The coordinator has consumed so many payload bytes of gradients: as many more may be sent.
     case coordinatorCredit(bytes: Int)
     /// The run ends; so does the worker, with this exit code and text.

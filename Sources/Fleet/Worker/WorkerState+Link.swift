@@ -23,7 +23,7 @@ extension WorkerState {
         welcome = nil
         plan = nil
         weights = nil
-        newestLease = nil
+        newestLease = 0
         actions.append(.close(dropUnsent: true))
         link = .waiting(until: now + backoff)
     }

@@ -25,12 +25,11 @@ extension WorkerState {
             sendGradients()
         case .plan(let next):
             follow(next)
-        case .lease(let step, let block):
-            begin(step: step, block: block)
-        case .revoke(let step, let block):
-            if let newestLease, newestLease == (step, block) { self.newestLease = nil }
-            if let upload, upload.step == step, upload.block == block { abandonUpload() }
-            if let work, work.step == step, work.block == block { abandonBlock() }
+        case .lease(let step, let block, let number):
+            begin(step: step, block: block, number: number)
+        case .revoke(_, _, let number):
+            if upload?.number == number { abandonUpload() }
+            if work?.number == number { abandonBlock() }
             sendGradients()
         case .hello, .canary, .ready, .heartbeat, .credit, .weightsReceived, .samplesNeeded, .blockDone, .leave, .fault, .welcome, .refuse,
             .helloAgain, .bye:
@@ -83,17 +82,17 @@ extension WorkerState {
 
     // MARK: A block
 
-    private mutating func begin(step: Int, block: SlotBlock) {
+    private mutating func begin(step: Int, block: SlotBlock, number: Int) {
         guard let plan, plan.step == step, SlotBlock.all(slots: plan.slots).contains(block) else {
             return drop("lease of \(block) of step \(step), which is not the planned one")
         }
         guard weights?.step == step, weights?.chunks.isComplete == true else {
             return drop("lease of \(block) of step \(step) before its weights are here")
         }
-        if let newestLease, newestLease == (step, block) { return drop("lease of \(block) once more") }
+        guard number > newestLease else { return drop("lease \(number) of \(block) once more") }
         guard work == nil else { return drop("lease of \(block) while another block is in work") }
-        newestLease = (step, block)
-        work = Work(step: step, block: block)
+        newestLease = number
+        work = Work(step: step, block: block, number: number)
         report(.leased(step: step, block: block))
         actions.append(.prepare(step: step, block: block))
     }
@@ -115,7 +114,7 @@ extension WorkerState {
     }
 
     mutating func computed(step: Int, block: SlotBlock, digest: String, bytes: Int) {
-        guard isComputing(step: step, block: block), let welcome else {
+        guard isComputing(step: step, block: block), let current = work, let welcome else {
             if upload?.block != block { actions.append(.releaseGradient(block)) }
             return
         }
@@ -125,7 +124,7 @@ extension WorkerState {
         report(.finishedBlock(step: step, block: block, digest: digest))
         work?.stage = .computed
         work?.slotsDone = block.count
-        send(.blockDone(step: step, block: block, digest: digest, bytes: bytes))
+        send(.blockDone(step: step, block: block, number: current.number, digest: digest, bytes: bytes))
         sendGradients()
     }
 
@@ -135,7 +134,7 @@ extension WorkerState {
         let layout = ChunkLayout(totalBytes: welcome.gradientBytes, chunkBytes: welcome.chunkBytes)
         while true {
             if upload == nil, let current = work, current.stage == .computed {
-                upload = Upload(step: current.step, block: current.block)
+                upload = Upload(step: current.step, block: current.block, number: current.number)
                 work = nil
             }
             guard let current = upload else { return }

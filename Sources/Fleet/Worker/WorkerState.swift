@@ -91,6 +91,8 @@ public struct WorkerState: Sendable {
     struct Work {
         let step: Int
         let block: SlotBlock
+        /// Of the lease.
+        let number: Int
         var stage = Stage.preparing
         var slotsDone = 0
         /// Samples to ask for.
@@ -103,6 +105,7 @@ public struct WorkerState: Sendable {
     struct Upload {
         let step: Int
         let block: SlotBlock
+        let number: Int
         var nextChunk = 0
     }
 
@@ -137,8 +140,8 @@ public struct WorkerState: Sendable {
     var weights: (step: Int, chunks: ChunkSet)?
     var work: Work?
     var upload: Upload?
-    /// The newest lease, unless it was revoked: the same once more is a message that arrived twice.
-    var newestLease: (step: Int, block: SlotBlock)?
+    /// The number of the newest lease of the session: the same once more is a message that arrived twice.
+    var newestLease = 0
     var actions: [Action] = []
 
     /// - Parameters:

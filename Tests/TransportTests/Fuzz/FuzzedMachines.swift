@@ -31,8 +31,8 @@ struct FuzzedCoordinator {
         [
             .hello(hello(9)), .hello(hello(1)), .canary(canary), .canary(Canary(readings: ["image 1"])), .ready, .heartbeat(phase: .computing, step: 0, slotsDone: 1), .credit(bytes: 16),
             .weightsReceived(step: 0), .samplesNeeded(ids: [1, 2]), .leave(reason: "r"), .fault(exitCode: 70, text: "t"),
-            .blockDone(step: 0, block: SlotBlock(level: 2, index: 1), digest: "e", bytes: gradient), .helloAgain, .bye(exitCode: 0, text: "t"),
-        ] + blocks.map { .blockDone(step: 0, block: $0, digest: digest, bytes: gradient) }
+            .blockDone(step: 0, block: SlotBlock(level: 2, index: 1), number: 1, digest: "e", bytes: gradient), .helloAgain, .bye(exitCode: 0, text: "t"),
+        ] + blocks.map { .blockDone(step: 0, block: $0, number: 1, digest: digest, bytes: gradient) }
 
     static let headers: [BulkHeader] = sessions.flatMap { session in
         blocks.flatMap { block in
@@ -63,7 +63,7 @@ struct FuzzedCoordinator {
         // All are ready: each gets its share.
         var blocks: [SessionID: SlotBlock] = [:]
         for session in sessions {
-            for case .send(.lease(_, let block), to: let session) in state.handle(.control(.weightsReceived(step: 0), from: session), now: now) {
+            for case .send(.lease(_, let block, _), to: let session) in state.handle(.control(.weightsReceived(step: 0), from: session), now: now) {
                 blocks[session] = block
             }
         }
@@ -80,7 +80,7 @@ struct FuzzedCoordinator {
     static func correct(_ session: SessionID, _ mutator: inout FrameMutator) -> CoordinatorState.Event? {
         guard let place = sessions.firstIndex(of: session) else { return nil }
         let chunk = mutator.below(5)
-        guard chunk < 4 else { return .control(.blockDone(step: 0, block: blocks[place], digest: digest, bytes: gradient), from: session) }
+        guard chunk < 4 else { return .control(.blockDone(step: 0, block: blocks[place], number: 1, digest: digest, bytes: gradient), from: session) }
         var header = headers[place * (blocks.count * 4 + 1) + place * 4 + chunk]
         header.payloadChecksum = [UInt8](repeating: 7, count: header.payloadBytes).withUnsafeBytes { CRC32C.checksum($0) }
         return .bulk(header, from: session)
@@ -153,8 +153,8 @@ struct FuzzedWorker {
     private static let plan = StepPlan(step: 0, epoch: 0, slots: 8, samplesDigest: "toy")
 
     static let corpus: [ControlMessage] = [
-        .welcome(welcome), .plan(StepPlan(step: 1, epoch: 0, slots: 8, values: ["lr": 0.5], samplesDigest: "s")), .lease(step: 0, block: block),
-        .lease(step: 0, block: SlotBlock(level: 0, index: 5)), .revoke(step: 0, block: block), .coordinatorCredit(bytes: 16), .helloAgain,
+        .welcome(welcome), .plan(StepPlan(step: 1, epoch: 0, slots: 8, values: ["lr": 0.5], samplesDigest: "s")), .lease(step: 0, block: block, number: 1),
+        .lease(step: 0, block: SlotBlock(level: 0, index: 5), number: 2), .revoke(step: 0, block: block, number: 1), .coordinatorCredit(bytes: 16), .helloAgain,
         .coordinatorHeartbeat(generation: 1, step: 0), .refuse(exitCode: 78, text: "t"), .bye(exitCode: 0, text: "t"), .ready,
     ]
 
@@ -186,7 +186,7 @@ struct FuzzedWorker {
             _ = state.handle(.bulk(header), now: now)
         }
         all.append(state)
-        _ = state.handle(.control(.lease(step: 0, block: block)), now: now)
+        _ = state.handle(.control(.lease(step: 0, block: block, number: 1)), now: now)
         var fetching = state
         _ = fetching.handle(.samplesMissing(step: 0, block: block, ids: [1, 2, 3]), now: now)
         all.append(fetching)
