@@ -94,6 +94,13 @@ public final class CheckpointWriter: @unchecked Sendable {
         return false
     }
 
+    /// Waits until everything taken so far is published or has failed once.
+    public func waitUntilIdle() {
+        condition.withLock {
+            while isWriting || waiting != nil { condition.wait() }
+        }
+    }
+
     /// Waits until everything taken so far is published or has failed, what had failed before once more, and ends the thread. May be called again.
     public func finish() {
         condition.withLock {
@@ -106,6 +113,7 @@ public final class CheckpointWriter: @unchecked Sendable {
     private func note(_ result: Result<PublishedCheckpoint, any Error>, of checkpoint: any CheckpointContent, seconds: Double) {
         condition.withLock {
             isWriting = false
+            condition.broadcast()
             switch result {
             case .success: duration = seconds
             // The last try was the last.

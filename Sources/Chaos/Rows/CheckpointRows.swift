@@ -70,9 +70,11 @@ enum CheckpointRows {
     ) { drill in
         let points = Failpoint.allCases.filter { $0.rawValue.hasPrefix("checkpoint.") }
         for point in drill.form.isShort ? points.filter({ [.checkpointDataset, .checkpointRenameFile, .checkpointLatest].contains($0) }) : points {
-            // The first publication is the run's first act; there are seven.
+            // The first publication is the run's first act; there are seven. A slow disk may be at it when all steps are committed.
             let visit = point == .checkpointDataset ? drill.integer(3...200) : drill.integer(2...6)
-            try CoordinatorRows.crash(drill, point.rawValue, ["\(point.rawValue)@\(visit)=kill"])
+            try CoordinatorRows.crash(drill, point.rawValue, ["\(point.rawValue)@\(visit)=kill"], isMidRun: false)
         }
+        // The workers of a run whose last checkpoint was lost are still there.
+        try CoordinatorRows.crash(drill, "the last publication", ["checkpoint.rename-file@7=kill"], isMidRun: false)
     }
 }

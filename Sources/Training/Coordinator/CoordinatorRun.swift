@@ -289,14 +289,19 @@ extension CoordinatorRun: CoordinatorDelegate {
                 weightsDigest: outcome.weightsDigest, samplesDigest: stepPlan.samplesDigest, auditHash: audit.text,
                 blocks: blocks.map { JournalRecord.Block(session: $0.session, block: $0.block) }))
         try report.step(step, epoch: stepPlan.epoch, values: outcome.values, images: outcome.images)
-        let last = state.step >= configuration.training.steps
-        if !last, plan.isEvaluated(state.step) {
+        if state.step >= configuration.training.steps {
+            // Only then are the workers let go: should this process die before, the same command needs them again.
+            handOver()
+            writer.waitUntilIdle()
+            return nil
+        }
+        if plan.isEvaluated(state.step) {
             // Evaluations must not depend on how busy the disk is: this one waits for its turn.
             handOver()
-        } else if !last, state.step % configuration.checkpoints.everySteps == 0 {
+        } else if state.step % configuration.checkpoints.everySteps == 0 {
             checkpoint()
         }
-        return last ? nil : plan.stepPlan(state.step)
+        return plan.stepPlan(state.step)
     }
 
     public func report(_ event: FleetEvent) {
