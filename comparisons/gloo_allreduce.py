@@ -1,6 +1,6 @@
 """Times Gloo's all-reduce on this machine, the yardstick of `mvq bench exchange`.
 
-    python3 -m venv /tmp/torch && /tmp/torch/bin/pip install torch --index-url https://download.pytorch.org/whl/cpu
+    python3 -m venv /tmp/torch && /tmp/torch/bin/pip install torch
     /tmp/torch/bin/python comparisons/gloo_allreduce.py --workers 2
     /tmp/torch/bin/python comparisons/gloo_allreduce.py --workers 2 4 --mvq .build/release/mvq --rounds 5    # both, in turns
 

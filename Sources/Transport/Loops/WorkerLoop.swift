@@ -9,32 +9,6 @@ public final class WorkerLoop: @unchecked Sendable {
         case vanish
     }
 
-    /// A socket, what it has not taken yet, and the socket that tells of its connection.
-    private struct Line {
-        let socket: Socket
-        let monitor: Socket
-        let opened = Instant.current
-        var outbox: [[Part]] = []
-
-        mutating func send(_ parts: [Part]) {
-            outbox.append(parts)
-            flush()
-        }
-
-        mutating func flush() {
-            var sent = 0
-            while sent < outbox.count, socket.send(outbox[sent]) == .sent { sent += 1 }
-            if sent > 0 { outbox.removeFirst(sent) }
-        }
-
-        func close(dropUnsent: Bool) {
-            if dropUnsent { socket.dropUnsent() }
-            socket.endMonitor()
-            monitor.close()
-            socket.close()
-        }
-    }
-
     private let commands = Mailbox<Command>()
     private let address: String
     private let host: Endpoint
@@ -47,8 +21,8 @@ public final class WorkerLoop: @unchecked Sendable {
     private let timing: FleetTiming
     private var state: WorkerState
     private var session: SessionID
-    private var control: Line?
-    private var bulk: Line?
+    private var control: WorkerLine?
+    private var bulk: WorkerLine?
     private var end: FleetExit?
     private var pool: BufferPool?
     private var weights: (step: Int, buffer: BulkBuffer)?
@@ -224,12 +198,12 @@ public final class WorkerLoop: @unchecked Sendable {
             guard let context else { return nil }
             Failpoints.reach(.workerConnect)
             let (socket, monitor) = try Socket.dealer(.control, in: context, keys: keys, session: session, connect: address)
-            control = Line(socket: socket, monitor: monitor)
+            control = WorkerLine(socket: socket, monitor: monitor)
         case .openBulk(let port, let attach):
             guard let context else { return nil }
             let (socket, monitor) = try Socket.dealer(
                 .bulk, in: context, keys: keys, session: session, connect: host.address(port: port))
-            bulk = Line(socket: socket, monitor: monitor)
+            bulk = WorkerLine(socket: socket, monitor: monitor)
             bulk?.send([.bytes(BulkHeaderCodec.encode(attach)), .bytes([])])
         case .close(let dropUnsent):
             closeLines(dropUnsent: dropUnsent)

@@ -12,6 +12,7 @@ struct BenchCommand: ParsableCommand {
             BenchCheckpoint.self,
             BenchExchange.self,
             BenchReconnect.self,
+            BenchStraggler.self,
             ExchangeWorkerCommand.self,
             ReconnectCoordinatorCommand.self,
             ReconnectWorkersCommand.self,

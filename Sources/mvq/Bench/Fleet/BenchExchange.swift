@@ -59,7 +59,7 @@ struct BenchExchange: ParsableCommand {
             configuration: task.coordinator(generation: 1, workers: workers, creditBytes: creditBytes), plan: task.plan(step: 0),
             listen: "tcp://127.0.0.1:*", bulkListen: "tcp://127.0.0.1:*", security: keys?.coordinator ?? .loopbackOnly, delegate: delegate)
         let children = try (0..<workers).map { number in
-            try ChildProcess(["bench", "exchange-worker", "--connect", loop.endpoint] + (keys.map { ["--keys", $0.folder(ofWorker: number)] } ?? []))
+            try BenchProcess(["bench", "exchange-worker", "--connect", loop.endpoint] + (keys.map { ["--keys", $0.folder(ofWorker: number)] } ?? []))
         }
         let end = loop.run()
         let workerCPU = children.compactMap { $0.next(Double.self) }.reduce(0, +)
@@ -79,12 +79,12 @@ struct ExchangeWorkerCommand: ParsableCommand {
     @Option var keys: String?
 
     func run() throws {
-        ChildProcess.endWithParent()
+        BenchProcess.endWithParent()
         let worker = ExchangeWorker()
         let security: WorkerSecurity = try keys.map { .keys(try WorkerKeys(folder: $0)) } ?? .loopbackOnly
         let loop = try WorkerLoop(address: connect, hello: ExchangeTask.hello(number: 0), security: security, delegate: worker)
         let end = loop.run()
-        ChildProcess.report(ProcessUsage.cpuSeconds - worker.cpuSecondsBefore)
+        BenchProcess.report(ProcessUsage.cpuSeconds - worker.cpuSecondsBefore)
         Launch.exit(with: end)
     }
 }

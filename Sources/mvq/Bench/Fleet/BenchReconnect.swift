@@ -45,14 +45,14 @@ struct BenchReconnect: ParsableCommand {
     }
 
     func run() throws {
-        func coordinator(_ generation: Int, _ listen: String) throws -> (ChildProcess, String) {
-            let child = try ChildProcess([
+        func coordinator(_ generation: Int, _ listen: String) throws -> (BenchProcess, String) {
+            let child = try BenchProcess([
                 "bench", "reconnect-coordinator", "--workers", "\(workers)", "--generation", "\(generation)", "--listen", listen,
             ])
             guard let endpoint = child.next(String.self) else { throw FleetExit(exitCode: ExitCode.software, text: "the coordinator did not start") }
             return (child, endpoint)
         }
-        func ready(_ child: ChildProcess) throws -> ProcessUsage {
+        func ready(_ child: BenchProcess) throws -> ProcessUsage {
             guard let usage = child.next(ReconnectLine.self)?.ready else { throw FleetExit(exitCode: ExitCode.software, text: "the coordinator ended before all were ready") }
             return usage
         }
@@ -60,7 +60,7 @@ struct BenchReconnect: ParsableCommand {
         let start = Instant.current
         let fleets = try (0..<processes).map { number in
             let share = workers * (number + 1) / processes - workers * number / processes
-            return try ChildProcess(["bench", "reconnect-workers", "--connect", endpoint, "--sessions", "\(share)"])
+            return try BenchProcess(["bench", "reconnect-workers", "--connect", endpoint, "--sessions", "\(share)"])
         }
         _ = try ready(child)
         let first = start.duration(to: .current).inSeconds
@@ -126,26 +126,26 @@ struct ReconnectCoordinatorCommand: ParsableCommand {
     @Option var listen: String
 
     func run() throws {
-        ChildProcess.endWithParent()
+        BenchProcess.endWithParent()
         let task = ExchangeTask(weightsBytes: 4096, gradientBytes: 4096, slots: 1, computeSeconds: 1e6, chunkBytes: 4096)
         let delegate = ExchangeCoordinator(task, steps: 1)
         let lost = Mutex(0)
         delegate.reported = { event in
             switch event {
-            case .stepStarted: ChildProcess.report(ReconnectLine(ready: .current))
+            case .stepStarted: BenchProcess.report(ReconnectLine(ready: .current))
             case .lost:
                 let count = lost.withLock { count in
                     count += 1
                     return count
                 }
-                ChildProcess.report(ReconnectLine(lost: count))
+                BenchProcess.report(ReconnectLine(lost: count))
             default: break
             }
         }
         let loop = try CoordinatorLoop(
             configuration: task.coordinator(generation: UInt64(generation), workers: workers, creditBytes: 1 << 20), plan: task.plan(step: 0),
             listen: listen, bulkListen: nil, delegate: delegate)
-        ChildProcess.report(loop.endpoint)
+        BenchProcess.report(loop.endpoint)
         Launch.exit(with: loop.run())
     }
 }
@@ -159,7 +159,7 @@ struct ReconnectWorkersCommand: ParsableCommand {
     @Option var sessions: Int
 
     func run() throws {
-        ChildProcess.endWithParent()
+        BenchProcess.endWithParent()
         let context = try Context()
         let ended = Mutex(0)
         let threads = try (0..<sessions).map { number in

@@ -23,30 +23,28 @@ struct ExchangeTask: Codable, Sendable {
         return (try? encoder.encode(self)).map { String(decoding: $0, as: UTF8.self) } ?? ""
     }
 
-    /// Where the numbers lie that differ from step to step: one in every mebibyte.
-    var marks: StrideTo<Int> { stride(from: 0, to: gradientBytes / 4, by: 1 << 18) }
+    /// Where the numbers lie that differ from step to step and from slot to slot: one in every mebibyte.
+    private static let markDistance = 1 << 18
 
-    /// The gradient of a slot, except for the marks: whole numbers, so that sums are exact in every order.
-    func fill(_ buffer: BulkBuffer, slot: Int) {
+    /// A gradient, except for the marks: whole numbers, so that sums are exact in every order.
+    func fill(_ buffer: BulkBuffer) {
         let values = buffer.bytes.bindMemory(to: Float.self)
-        for index in values.indices { values[index] = Float(index % 251 + slot) }
+        for index in values.indices { values[index] = Float(index % 251) }
     }
 
     func mark(_ buffer: BulkBuffer, step: Int, slot: Int) {
         let values = buffer.bytes.bindMemory(to: Float.self)
-        for index in marks { values[index] = Float(index % 251 + slot + 1 + step % 1000) }
+        for index in stride(from: 0, to: values.count, by: Self.markDistance) { values[index] = Float(index % 251 + slot + 1 + step % 1000) }
     }
 
     /// Whether the weights of a step are the sum of all slots' gradients of the step before, as far as looked at.
     func isSum(_ weights: UnsafeRawBufferPointer, step: Int) -> Bool {
         guard step > 0 else { return true }
         let values = weights.bindMemory(to: Float.self)
-        let slotSum = slots * (slots - 1) / 2
-        return stride(from: 0, to: values.count, by: 65_521).allSatisfy { index in
-            let isMark = index % (1 << 18) == 0
-            let each = index % 251 + (isMark ? 1 + (step - 1) % 1000 : 0)
-            return values[index] == Float(slots * each + slotSum)
-        }
+        let marked = slots * (1 + (step - 1) % 1000) + slots * (slots - 1) / 2
+        func isRight(_ index: Int) -> Bool { values[index] == Float(slots * (index % 251) + (index % Self.markDistance == 0 ? marked : 0)) }
+        return stride(from: 0, to: values.count, by: 65_521).allSatisfy(isRight)
+            && stride(from: 0, to: values.count, by: Self.markDistance).allSatisfy(isRight)
     }
 }
 
@@ -136,7 +134,8 @@ final class ExchangeWorker: WorkerDelegate {
 
     private struct State {
         var task: ExchangeTask?
-        var buffers: [Int: BulkBuffer] = [:]
+        /// Of all gradients: when a step's weights come, the gradient of the step before has left.
+        var gradient: BulkBuffer?
         var cpuSecondsBefore = 0.0
     }
     private let state = Mutex(State())
@@ -165,11 +164,11 @@ final class ExchangeWorker: WorkerDelegate {
         guard let task = state.withLock({ $0.task }) else { preconditionFailure("work before the welcome") }
         let buffer = state.withLock { state in
             if step == ExchangeTask.warmUp { state.cpuSecondsBefore = ProcessUsage.cpuSeconds }
-            if let buffer = state.buffers[block.index] { return buffer }
-            let buffer = BulkBuffer(count: task.gradientBytes)
-            task.fill(buffer, slot: block.index)
-            state.buffers[block.index] = buffer
-            return buffer
+            if let gradient = state.gradient { return gradient }
+            let gradient = BulkBuffer(count: task.gradientBytes)
+            task.fill(gradient)
+            state.gradient = gradient
+            return gradient
         }
         let start = Instant.current
         guard task.isSum(UnsafeRawBufferPointer(weights.bytes), step: step) else { throw WrongWeights(step: step) }

@@ -1,9 +1,8 @@
 import Foundation
-import Synchronization
 
 /// Another process of this program, for measurements that need more than one. It ends with its parent at the latest.
-// Sendable: `process` is used by one thread; the lines are behind the mutex.
-final class ChildProcess: @unchecked Sendable {
+// Sendable: used by one thread.
+final class BenchProcess: @unchecked Sendable {
     private let process = Process()
     private let output = Pipe()
     private let input = Pipe()
@@ -58,31 +57,5 @@ final class ChildProcess: @unchecked Sendable {
             while FileHandle.standardInput.readData(ofLength: 1).count > 0 {}
             _exit(0)
         }.start()
-    }
-}
-
-private func measuredPeak() -> Int { peakResidentBytes() }
-
-/// What a process has used so far.
-struct ProcessUsage: Codable {
-    let cpuSeconds: Double
-    let peakResidentBytes: Int
-    let openFiles: Int
-    let threads: Int
-
-    /// CPU-seconds of all threads.
-    static var cpuSeconds: Double {
-        var usage = rusage()
-        getrusage(RUSAGE_SELF.rawValue, &usage)
-        func seconds(_ time: timeval) -> Double { Double(time.tv_sec) + Double(time.tv_usec) * 1e-6 }
-        return seconds(usage.ru_utime) + seconds(usage.ru_stime)
-    }
-
-    static var current: ProcessUsage {
-        let peakMemory = measuredPeak()
-        func entries(_ folder: String) -> Int { (try? FileManager.default.contentsOfDirectory(atPath: folder).count) ?? 0 }
-        return ProcessUsage(
-            cpuSeconds: cpuSeconds, peakResidentBytes: peakMemory, openFiles: entries("/proc/self/fd"),
-            threads: entries("/proc/self/task"))
     }
 }
