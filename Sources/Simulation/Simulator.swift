@@ -182,7 +182,7 @@ public final class Simulator {
     /// True when nothing happens that could lose a worker.
     private var isCalm: Bool {
         scenario.faults == 0 && scenario.poisonedSlot == nil && scenario.differingWorker == nil && exit == nil
-            && scenario.flappingSeconds == nil && !mayMiscompute
+            && scenario.flappingSeconds == nil && !mayMiscompute && scenario.slowness.values.allSatisfy { $0 < 1000 }
     }
 
     /// True when results of a block may differ.

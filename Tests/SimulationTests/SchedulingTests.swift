@@ -112,6 +112,17 @@ import Testing
         #expect(!alarms(Course(scenario)).isEmpty)
     }
 
+    /// A worker that computes nothing, but says that it is there, is given up once; when it comes back, nobody waits for it again.
+    @Test func aHangingWorkerIsWaitedForOnce() {
+        var scenario = Self.fleet(workers: 2, slots: 8, steps: 6)
+        scenario.auditShare = 1
+        scenario.slowness = [1: 1e9]
+        let course = Course(scenario)
+        #expect(course.outcome.violations.isEmpty && course.outcome.exit?.exitCode == 0, "\(course.outcome.violations)")
+        #expect(course.events.count { if case .lost = $0 { true } else { false } } == 1, "\(course.alarms)")
+        #expect(course.stepSeconds.dropFirst().allSatisfy { $0 < 60 }, "\(course.stepSeconds)")
+    }
+
     /// A worker whose process dies every 20 seconds costs the others next to nothing once it is known.
     @Test func aFlappingWorkerCostsTheOthersLittle() {
         var scenario = Self.fleet(workers: 4, slots: 64, steps: 60)

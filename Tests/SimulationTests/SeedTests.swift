@@ -24,6 +24,13 @@ import Testing
         #expect(totals.replayedSteps > 0 && totals.generations > totals.seeds)
     }
 
+    /// Beyond the two thousand: a result that arrived twice passed for the second computation (7099); checks were given to nobody else when nothing
+    /// was known of anybody's pace (47550); a worker that hangs was waited for in every step anew (50000, 76277), for as long as a guess of its pace
+    /// said (577); nobody was started when the coordinator asked for another worker (1327, 2751, 5659).
+    @Test(arguments: [577, 1327, 2751, 5659, 7099, 47550, 50000, 76277] as [UInt64]) func seedsThatFoundSomething(seed: UInt64) {
+        holds(Scenario(drawnFrom: seed))
+    }
+
     @Test(arguments: Fault.scheduled) func oneKindOfFaultOverAndOver(kind: Fault) {
         var count = 0
         for seed: UInt64 in 1...25 {

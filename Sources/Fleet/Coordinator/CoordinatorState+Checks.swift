@@ -55,14 +55,14 @@ extension CoordinatorState {
 
     // MARK: Asking
 
-    /// Whether a worker's result would help: it has none of the block yet; or only one, and nobody is there who has none and did not vanish in
-    /// this step.
+    /// Whether a worker's result would help: it has none of the block yet; or only one, and nobody is there who has none, did not vanish in this
+    /// step and can be waited for.
     private func canTell(_ member: Member, _ block: SlotBlock) -> Bool {
         func count(_ process: SessionID) -> Int { votes.of(block).count { $0.process == process } }
         let own = count(member.hello.process)
         guard own > 0 else { return true }
         return own == 1 && !members.contains {
-            $0.isReady && count($0.hello.process) == 0 && !vanished.contains($0.hello.process)
+            $0.isReady && !$0.isStalled && count($0.hello.process) == 0 && !vanished.contains($0.hello.process)
         }
     }
 
@@ -87,6 +87,10 @@ extension CoordinatorState {
                 continue
             }
             let block = waiting[place]
+            if member.isStalled, members.contains(where: { $0.isReady && !$0.isStalled && canTell($0, block) }) {
+                members[position].declines = true
+                continue
+            }
             if isSlow, let pace = memory[member.hello.process]?.secondsPerSlot, let usual = typical.secondsPerSlot,
                 pace * Double(block.count) > 1.5 * usual * Double(open.map(\.count).max() ?? 1),
                 members.contains(where: { $0.isReady && !self.isSlow($0) && canTell($0, block) })
@@ -111,10 +115,10 @@ extension CoordinatorState {
         late = late.filter { one in !late.contains { $0.block == one.block && $0.seconds < one.seconds } }.sorted { $0.seconds > $1.seconds }
         for position in members.indices where members[position].isIdle {
             let worker = members[position]
-            guard let pace = usualPace(of: worker) else { continue }
+            let pace = usualPace(of: worker)
             let place = late.prefix(8).firstIndex { block, seconds in
-                let own = pace * Double(block.count)
-                return seconds > own * 1.25 + configuration.timing.heartbeat.inSeconds && canTell(worker, block)
+                guard let pace else { return seconds == .infinity && canTell(worker, block) }
+                return seconds > pace * Double(block.count) * 1.25 + configuration.timing.heartbeat.inSeconds && canTell(worker, block)
             }
             guard let place else { continue }
             let block = late.remove(at: place).block

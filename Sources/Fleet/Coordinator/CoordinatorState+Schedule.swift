@@ -20,6 +20,7 @@ extension CoordinatorState {
     mutating func noteComputed(_ assignment: Assignment, digest: String, member position: Int, now: Instant) {
         let (block, process) = (assignment.block, members[position].hello.process)
         members[position].lastProgress = now
+        members[position].isStalled = false
         memory.noteComputed(
             process, secondsPerSlot: assignment.since.duration(to: now).inSeconds / Double(block.count) / plan.relativeCost)
         if typical.secondsPerSlot == nil { typical.secondsPerSlot = memory[process]?.secondsPerSlot }
@@ -81,15 +82,16 @@ extension CoordinatorState {
         /// The worker that could be done with one more slot first, and when; and when the second could.
         var first: (position: Int, seconds: Double)?
         var second: Double?
-        /// Only machines that lose their workers are there, so they have to do.
-        var allFlap = true
+        /// Only unreliable workers are there, so they have to do.
+        var allUnreliable = true
     }
 
     private func capacity(now: Instant) -> Capacity {
         var capacity = Capacity()
         capacity.slots = Double(table.freeSlots)
-        capacity.allFlap = members.allSatisfy { !$0.isReady || $0.isSilent || $0.isFlapping }
-        for (position, member) in members.enumerated() where member.isReady && !member.isSilent && (capacity.allFlap || !member.isFlapping) {
+        capacity.allUnreliable = members.allSatisfy { !$0.isReady || $0.isSilent || $0.isUnreliable }
+        for (position, member) in members.enumerated()
+        where member.isReady && !member.isSilent && (capacity.allUnreliable || !member.isUnreliable) {
             let pace = max(usualPace(of: member) ?? 1, 1e-9)
             capacity.speed += 1 / pace
             guard member.hasWeights else { continue }
@@ -131,7 +133,7 @@ extension CoordinatorState {
     /// computation is shorter than the transfer of its gradient. Nil when the others are done earlier without it.
     private func share(of position: Int, _ capacity: Capacity) -> Int? {
         let member = members[position]
-        if member.isFlapping, !capacity.allFlap { return nil }
+        if member.isUnreliable, !capacity.allUnreliable { return nil }
         let pace = max(usualPace(of: member) ?? 1, 1e-9)
         let others = capacity.armedSpeed - 1 / pace
         if others * pace > 1e-6, typical.secondsPerSlot != nil {
@@ -179,7 +181,7 @@ extension CoordinatorState {
                 })
             else { continue }
             let (block, holders) = (order[place].key, order[place].value.holders)
-            if !worker.isFlapping, reclaim(block, from: holders[0], now: now) { return }
+            if !worker.isUnreliable, reclaim(block, from: holders[0], now: now) { return }
             order.remove(at: place)
             table.duplicate(block, for: worker.id, now: now)
             report(.duplicated(step: plan.step, block: block, slow: members[holders[0]].id, session: worker.id))

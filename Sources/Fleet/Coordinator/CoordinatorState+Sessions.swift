@@ -25,7 +25,9 @@ extension CoordinatorState {
         }
         poison.forget(hello.process)
         memory.noteSeen(hello.process, now: now)
-        members.append(Member(id: session, hello: hello, credit: configuration.creditBytes, now: now))
+        var member = Member(id: session, hello: hello, credit: configuration.creditBytes, now: now)
+        member.isStalled = memory[hello.process]?.isStalled ?? false
+        members.append(member)
         noteFlapping(host: hello.hostName, now: now)
         report(.joined(session, name: hello.name, threads: hello.threads))
         actions.append(.send(.welcome(configuration.welcome), to: session))
@@ -143,8 +145,7 @@ extension CoordinatorState {
         for member in members {
             guard let limit = progressLimit(of: member, slowest: slowest), member.lastProgress.duration(to: now) > limit else { continue }
             actions.append(.send(.helloAgain, to: member.id))
-            // Its pace was another one than known; the next block shall not be measured by that.
-            memory.setSpeed(member.hello.process, secondsPerSlot: nil)
+            memory.noteStalled(member.hello.process)
             lose(member.id, reason: "no progress for \(limit.text)")
         }
         for member in members where member.isFlapping { noteFlapping(host: member.hello.hostName, now: now) }

@@ -7,6 +7,8 @@ struct FleetMemory: Sendable {
         var transferSeconds: Double?
         /// The first step that uses work of this process.
         var firstStep: Int?
+        /// It made no progress and was given up; no block of it came since.
+        var isStalled = false
         var lastSeen: Instant
 
         /// What so many slots of relative cost 1 and the transfer of their gradient should take; nil before the first block.
@@ -39,6 +41,7 @@ struct FleetMemory: Sendable {
     /// Half of the mean is the latest block.
     mutating func noteComputed(_ process: SessionID, secondsPerSlot seconds: Double) {
         guard let old = processes[process] else { return }
+        processes[process]?.isStalled = false
         processes[process]?.secondsPerSlot = old.secondsPerSlot.map { ($0 + seconds) / 2 } ?? seconds
     }
 
@@ -48,7 +51,13 @@ struct FleetMemory: Sendable {
     }
 
     /// A process is much slower than it was: only what it does from now on counts.
-    mutating func setSpeed(_ process: SessionID, secondsPerSlot: Double?) { processes[process]?.secondsPerSlot = secondsPerSlot }
+    mutating func setSpeed(_ process: SessionID, secondsPerSlot: Double) { processes[process]?.secondsPerSlot = secondsPerSlot }
+
+    /// A process was given up for making no progress. Its pace was another one than known; the next block shall not be measured by that.
+    mutating func noteStalled(_ process: SessionID) {
+        processes[process]?.isStalled = true
+        processes[process]?.secondsPerSlot = nil
+    }
 
     mutating func noteContribution(_ process: SessionID, step: Int) {
         if let known = processes[process], known.firstStep == nil { processes[process]?.firstStep = step }

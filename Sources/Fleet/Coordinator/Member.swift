@@ -59,6 +59,8 @@ struct Member {
     var blocks = 0
     /// Its machine loses workers over and over.
     var isFlapping = false
+    /// It was given up for making no progress, came back, and has not finished a block since: its computation may hang for good.
+    var isStalled = false
     /// Nothing was heard of it for three heartbeats; looked at with each tick. It keeps what it has, and is given nothing more.
     var isSilent = false
     /// It is so slow that the free slots are done earlier without it; looked at again with each tick.
@@ -75,6 +77,8 @@ struct Member {
 
     /// True when it could begin a block now.
     var isIdle: Bool { hasWeights && lease == nil && !isSilent }
+    /// True when nobody should have to wait for it: it gets work only as a backup of others, unless all are like that.
+    var isUnreliable: Bool { isFlapping || isStalled }
     /// What it has in hand, the older first.
     var assignments: [Assignment] { [upload, lease].compactMap(\.self) }
 
