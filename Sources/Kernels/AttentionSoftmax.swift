@@ -57,6 +57,34 @@ package func runningSoftmaxTile(
     }
 }
 
+/// The step of `runningSoftmaxTile` where a query sees some of the keys only: the others' probabilities are exactly 0, whatever their scores are.
+///
+/// - Parameter visible: 0 for keys that a query does not see, rows `visibleStride` apart.
+@inline(never)
+package func maskedRunningSoftmaxTile(
+    _ x: UnsafeMutablePointer<Float>, factor: Float, visible: UnsafePointer<UInt8>, visibleStride: Int,
+    maxima: UnsafeMutablePointer<Float>, sums: UnsafeMutablePointer<Float>, corrections: UnsafeMutablePointer<Float>, rows: Int, columns: Int
+) {
+    let none = -Float.greatestFiniteMagnitude
+    for r in 0..<rows {
+        let row = x + r &* columns
+        let sees = visible + r &* visibleStride
+        let before = maxima[r]
+        var largest = before
+        var total: Float = 0
+        for c in 0..<columns { largest = relaxed_max(largest, sees[c] != 0 ? row[c] * factor : none) }
+        for c in 0..<columns {
+            let power = sees[c] != 0 ? powerOfTwo(relaxed_multiply_add(row[c], factor, -largest)) : 0
+            row[c] = power
+            total = relaxed_sum(total, power)
+        }
+        let correction = powerOfTwo(before - largest)
+        corrections[r] = correction
+        sums[r] = relaxed_multiply_add(sums[r], correction, total)
+        maxima[r] = largest
+    }
+}
+
 /// Scores become probabilities again, and their gradients those of the scores: p = 2^(s · factor + bias − logSum), ds = p (dp − inner) · scale.
 ///
 /// - Parameters:
@@ -86,6 +114,27 @@ package func softmaxTileBackward(
                 row[c] = p
                 gradient[c] = p * ((gradient[c] - mean) * scale)
             }
+        }
+    }
+}
+
+/// `softmaxTileBackward` where a query sees some of the keys only: probabilities and gradients of the others are exactly 0.
+@inline(never)
+package func maskedSoftmaxTileBackward(
+    scores s: UnsafeMutablePointer<Float>, gradient dp: UnsafeMutablePointer<Float>, factor: Float, visible: UnsafePointer<UInt8>,
+    visibleStride: Int, logSums: UnsafePointer<Float>, inner: UnsafePointer<Float>, scale: Float, rows: Int, columns: Int
+) {
+    for r in 0..<rows {
+        let row = s + r &* columns
+        let gradient = dp + r &* columns
+        let sees = visible + r &* visibleStride
+        let logSum = logSums[r]
+        let mean = inner[r]
+        for c in 0..<columns {
+            let p = powerOfTwo(relaxed_multiply_add(row[c], factor, -logSum))
+            let share = p * ((gradient[c] - mean) * scale)
+            row[c] = sees[c] != 0 ? p : 0
+            gradient[c] = sees[c] != 0 ? share : 0
         }
     }
 }

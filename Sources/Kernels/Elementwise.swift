@@ -13,6 +13,14 @@ package func scale(_ a: UnsafePointer<Float>, by factor: Float, into out: Unsafe
     for i in 0..<count { out[i] = a[i] * factor }
 }
 
+/// out = a · b, element by element.
+@inline(never)
+package func multiplyElements(
+    _ a: UnsafePointer<Float>, _ b: UnsafePointer<Float>, into out: UnsafeMutablePointer<Float>, count: Int
+) {
+    for i in 0..<count { out[i] = a[i] * b[i] }
+}
+
 /// out += a
 @inline(never)
 package func accumulate(_ a: UnsafePointer<Float>, into out: UnsafeMutablePointer<Float>, count: Int) {

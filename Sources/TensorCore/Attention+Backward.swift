@@ -10,6 +10,7 @@ extension Attention {
     ) {
         let (batch, queries, keys) = (q.tensor.shape[0], q.length, k.length)
         precondition(dy.count == batch * queries * width, "gradient \(dy.shape) of attention \(result.output.shape)")
+        precondition(k.sharing == 1 && v.sharing == 1, "the gradient of shared key heads")
         let inner = innerProducts(dy, result.output, pool: pool)
         let across = Partition(keys, about: Attention.tile.keys)
         // The first block's share goes to dq itself, the others' to `shares`, each `[B, queries, heads · headWidth]`.
@@ -73,9 +74,18 @@ extension Attention {
                 multiply(
                     dOut, MatrixOperand(value, stride: v.stride, transposed: true), into: ds, stride: columns.count,
                     rows: rows.count, columns: columns.count, depth: headWidth)
-                softmaxTileBackward(
-                    scores: p, gradient: ds, factor: binaryFactor, bias: bias, logSums: result.logSums.pointer + statistics,
-                    inner: inner.pointer + statistics, scale: factor, rows: rows.count, columns: columns.count)
+                if let mask = result.mask {
+                    mask.withVisibility(image: image, query: rows.lowerBound, key: columns.lowerBound) { visible in
+                        maskedSoftmaxTileBackward(
+                            scores: p, gradient: ds, factor: binaryFactor, visible: visible, visibleStride: mask.keys,
+                            logSums: result.logSums.pointer + statistics, inner: inner.pointer + statistics, scale: factor,
+                            rows: rows.count, columns: columns.count)
+                    }
+                } else {
+                    softmaxTileBackward(
+                        scores: p, gradient: ds, factor: binaryFactor, bias: bias, logSums: result.logSums.pointer + statistics,
+                        inner: inner.pointer + statistics, scale: factor, rows: rows.count, columns: columns.count)
+                }
                 let beta: Float = index > 0 ? 1 : 0
                 multiply(
                     MatrixOperand(p, stride: columns.count, transposed: true), dOut,

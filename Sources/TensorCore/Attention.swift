@@ -24,21 +24,27 @@ package struct Attention: Sendable {
     /// The same for exponents to base 2.
     var binaryFactor: Float { factor * Attention.log2e }
 
-    /// Where one of q, k, v lies: the columns from `column` of a tensor `[B, t, columns]`.
+    /// Where one of q, k, v lies: the columns from `column` of the first `length` rows of a tensor `[B, t, columns]`.
     package struct Operand {
         let tensor: Tensor
         let column: Int
+        let length: Int
+        let sharing: Int
 
-        package init(_ tensor: Tensor, column: Int = 0) {
+        /// - Parameters:
+        ///   - length: t if nil.
+        ///   - sharing: query heads in a row that have one head here; more than 1 in forward passes only.
+        package init(_ tensor: Tensor, column: Int = 0, length: Int? = nil, sharing: Int = 1) {
             self.tensor = tensor
             self.column = column
+            self.length = length ?? tensor.shape[1]
+            self.sharing = sharing
         }
 
         var stride: Int { tensor.shape[2] }
-        var length: Int { tensor.shape[1] }
 
         func pointer(image: Int, row: Int, offset: Int) -> UnsafeMutablePointer<Float> {
-            tensor.pointer + (image * length + row) * stride + column + offset
+            tensor.pointer + (image * tensor.shape[1] + row) * stride + column + offset
         }
 
         func matrix(image: Int, row: Int, offset: Int, transposed: Bool = false) -> MatrixOperand {
@@ -47,23 +53,30 @@ package struct Attention: Sendable {
     }
 
     /// What the backward pass needs besides the inputs: the output `[B, queries, heads · headWidth]`, log₂ of every score row's sum
-    /// `[B, heads, queries]`, and the key bias for exponents to base 2.
+    /// `[B, heads, queries]`, the key bias for exponents to base 2, and the mask.
     package struct Result: Sendable {
         package let output: Tensor
         let logSums: Tensor
         let binaryBias: Tensor?
+        let mask: AttentionMask?
     }
 
     /// - Parameters:
     ///   - keyBias: added to every score of a key before the softmax, `[B, keys]`: log of the token size in proportional attention (eq. 14).
-    package func forward(q: Operand, k: Operand, v: Operand, keyBias: Tensor?, pool: ThreadPool) -> Result {
+    ///   - mask: which keys a query sees, if not all; not together with a bias.
+    package func forward(
+        q: Operand, k: Operand, v: Operand, keyBias: Tensor?, mask: AttentionMask? = nil, pool: ThreadPool
+    ) -> Result {
         let (batch, queries, keys) = (q.tensor.shape[0], q.length, k.length)
         precondition(
-            v.length == keys && k.tensor.shape[0] == batch && keyBias.map { $0.count == batch * keys } ?? true,
+            v.length == keys && v.sharing == k.sharing && k.tensor.shape[0] == batch && keyBias.map { $0.count == batch * keys } ?? true,
             "attention of \(q.tensor.shape) on \(k.tensor.shape), \(v.tensor.shape), bias \(keyBias?.shape ?? [])")
+        precondition(
+            mask.map { keyBias == nil && $0.fits(batch: batch, queries: queries, keys: keys) } ?? true,
+            "a mask of another size than \(queries) queries and \(keys) keys")
         let result = Result(
             output: Tensor(uninitialised: [batch, queries, width]), logSums: Tensor(uninitialised: [batch, heads, queries]),
-            binaryBias: keyBias.map { $0.scaled(by: Attention.log2e, pool: pool) })
+            binaryBias: keyBias.map { $0.scaled(by: Attention.log2e, pool: pool) }, mask: mask)
         let down = Partition(queries, about: Attention.tile.queries)
         pool.parallel(batch * heads * down.parts) { unit in
             let (image, head) = (unit / down.parts / heads, unit / down.parts % heads)
@@ -74,7 +87,7 @@ package struct Attention: Sendable {
 
     /// The output of some queries of one head.
     private func forward(rows: Range<Int>, image: Int, head: Int, q: Operand, k: Operand, v: Operand, into result: Result) {
-        let (queries, keys, offset) = (q.length, k.length, head * headWidth)
+        let (queries, keys, offset, shared) = (q.length, k.length, head * headWidth, head / k.sharing * headWidth)
         let across = Partition(keys, about: Attention.tile.keys)
         let output = result.output.pointer + (image * queries + rows.lowerBound) * width + offset
         let maxima = result.logSums.pointer + (image * heads + head) * queries + rows.lowerBound
@@ -88,14 +101,22 @@ package struct Attention: Sendable {
                 let columns = across[index]
                 multiply(
                     q.matrix(image: image, row: rows.lowerBound, offset: offset),
-                    k.matrix(image: image, row: columns.lowerBound, offset: offset, transposed: true),
+                    k.matrix(image: image, row: columns.lowerBound, offset: shared, transposed: true),
                     into: scores, stride: columns.count, rows: rows.count, columns: columns.count, depth: headWidth)
-                runningSoftmaxTile(
-                    scores, factor: binaryFactor, bias: result.bias(image: image, key: columns.lowerBound), maxima: maxima, sums: sums,
-                    corrections: corrections, rows: rows.count, columns: columns.count)
+                if let mask = result.mask {
+                    mask.withVisibility(image: image, query: rows.lowerBound, key: columns.lowerBound) { visible in
+                        maskedRunningSoftmaxTile(
+                            scores, factor: binaryFactor, visible: visible, visibleStride: mask.keys, maxima: maxima, sums: sums,
+                            corrections: corrections, rows: rows.count, columns: columns.count)
+                    }
+                } else {
+                    runningSoftmaxTile(
+                        scores, factor: binaryFactor, bias: result.bias(image: image, key: columns.lowerBound), maxima: maxima, sums: sums,
+                        corrections: corrections, rows: rows.count, columns: columns.count)
+                }
                 if index > 0 { scaleRows(output, by: corrections, stride: width, rows: rows.count, columns: headWidth) }
                 multiply(
-                    MatrixOperand(scores, stride: columns.count), v.matrix(image: image, row: columns.lowerBound, offset: offset),
+                    MatrixOperand(scores, stride: columns.count), v.matrix(image: image, row: columns.lowerBound, offset: shared),
                     into: output, stride: width, rows: rows.count, columns: headWidth, depth: columns.count, beta: index > 0 ? 1 : 0)
             }
             finishRunningSoftmax(maxima: maxima, sums: sums, rows: rows.count)

@@ -53,6 +53,28 @@ extension Tensor {
         combined(dy, pool) { siluBackward($0, gradient: $1, into: $2, count: $3) }
     }
 
+    /// self · other, element by element.
+    package func multiplyingElements(by other: Tensor, pool: ThreadPool) -> Tensor {
+        combined(other, pool) { multiplyElements($0, $1, into: $2, count: $3) }
+    }
+
+    /// SiLU(self) ⊙ x: the gate of a SwiGLU layer.
+    package func gating(_ x: Tensor, pool: ThreadPool) -> Tensor {
+        combined(x, pool) { gatedSiLU(gate: $0, $1, into: $2, count: $3) }
+    }
+
+    /// The gradients of `gating`'s two factors.
+    package func gatingGradients(_ x: Tensor, _ dy: Tensor, pool: ThreadPool) -> (gate: Tensor, x: Tensor) {
+        precondition(x.count == count && dy.count == count, "gradient \(dy.shape) of a gate \(shape) on \(x.shape)")
+        let (gate, share) = (Tensor(uninitialised: shape), Tensor(uninitialised: x.shape))
+        tiled(pool) { start, length in
+            gatedSiLUBackward(
+                gate: pointer + start, x.pointer + start, gradient: dy.pointer + start, gateGradient: gate.pointer + start,
+                into: share.pointer + start, count: length)
+        }
+        return (gate, share)
+    }
+
     package func gelu(pool: ThreadPool) -> Tensor {
         let out = Tensor(uninitialised: shape)
         tiled(pool) { start, length in Kernels.gelu(pointer + start, into: out.pointer + start, count: length) }

@@ -46,11 +46,16 @@ public struct Philox: Sendable {
         return (x0, x1, x2, x3)
     }
 
-    /// 64 random bits. `step` and `sample` may use 48 bits each, `draw` 32.
-    public func bits(step: Int = 0, sample: Int = 0, draw: Int = 0) -> UInt64 {
-        let words = block(
+    /// 128 random bits. `step` and `sample` may use 48 bits each, `draw` 32.
+    public func words(step: Int = 0, sample: Int = 0, draw: Int = 0) -> (UInt32, UInt32, UInt32, UInt32) {
+        block(
             UInt32(truncatingIfNeeded: draw), UInt32(truncatingIfNeeded: step), UInt32(truncatingIfNeeded: sample),
             UInt32(truncatingIfNeeded: (step >> 32) & 0xFFFF) | UInt32(truncatingIfNeeded: (sample >> 32) & 0xFFFF) << 16)
+    }
+
+    /// 64 random bits. `step` and `sample` may use 48 bits each, `draw` 32.
+    public func bits(step: Int = 0, sample: Int = 0, draw: Int = 0) -> UInt64 {
+        let words = words(step: step, sample: sample, draw: draw)
         return UInt64(words.0) << 32 | UInt64(words.1)
     }
 

@@ -17,6 +17,14 @@ extension Variable {
         }
     }
 
+    /// Every element times that of a constant of the same shape: dropout.
+    public func multiplied(by factors: Tensor) -> Variable {
+        precondition(factors.shape == shape, "factors of shape \(factors.shape) for \(shape)")
+        return graph.operation(value.multiplyingElements(by: factors, pool: pool), passing: [self]) { [node, pool] gradient in
+            node.accumulate(gradient.multiplyingElements(by: factors, pool: pool))
+        }
+    }
+
     /// The same elements under another shape.
     public func reshaped(_ shape: Shape) -> Variable {
         graph.operation(value.reshaped(shape), passing: [self]) { [node] gradient in

@@ -3,15 +3,17 @@ import TensorCore
 extension Variable {
     /// Multi-head self-attention on packed projections `[B, t, 3D]` (all q, all k, all v): `[B, t, D]`.
     ///
-    /// - Parameter keyBias: added to every score of a key, `[B, t]`: the log of the token sizes in proportional attention (eq. 14). No gradient.
-    public func selfAttention(heads: Int, keyBias: Tensor?) -> Variable {
+    /// - Parameters:
+    ///   - keyBias: added to every score of a key, `[B, t]`: the log of the token sizes in proportional attention (eq. 14). No gradient.
+    ///   - mask: which tokens each one sees, if not all; not together with a bias.
+    public func selfAttention(heads: Int, keyBias: Tensor?, mask: AttentionMask? = nil) -> Variable {
         let width = shape[2] / 3
         precondition(shape[2] == 3 * width && width % heads == 0, "packed projections of shape \(shape) for \(heads) heads")
         let attention = Attention(heads: heads, headWidth: width / heads)
         let (q, k, v) = (
             Attention.Operand(value), Attention.Operand(value, column: width), Attention.Operand(value, column: 2 * width)
         )
-        let result = attention.forward(q: q, k: k, v: v, keyBias: keyBias, pool: pool)
+        let result = attention.forward(q: q, k: k, v: v, keyBias: keyBias, mask: mask, pool: pool)
         return graph.operation(result.output, of: [self]) { [self] gradient in
             let share = Tensor(uninitialised: shape)
             attention.backward(

@@ -30,6 +30,17 @@ extension Variable {
         }
     }
 
+    /// Root-mean-square normalisation of the last axis, x·(mean(x²) + ε)^(−1/2), times a gain `[D]`.
+    public func rmsNormalised(gain: Variable, epsilon: Float) -> Variable {
+        let (result, factors) = value.rmsNorm(gain: gain.value, epsilon: epsilon, pool: pool)
+        return graph.operation(result, of: [self, gain]) { [self] gradient in
+            // The gain's sink is taken even if nobody wants it: dx comes from the same pass.
+            let sink = Tensor(uninitialised: gain.shape)
+            accumulate(value.rmsNormGradient(gradient, gain: gain.value, factors: factors, gainGradient: sink, beta: 0, pool: pool))
+            gain.accumulate(sink)
+        }
+    }
+
     /// Gives `body` zeroed sinks for the gradients of two values, then adds them.
     static func accumulatePair(_ a: Variable, _ b: Variable, _ body: (Tensor, Tensor) -> Void) {
         let (first, second) = (Tensor(zeros: a.shape), Tensor(zeros: b.shape))
@@ -49,6 +60,16 @@ extension Variable {
     public func gelu() -> Variable {
         graph.operation(value.gelu(pool: pool), of: [self]) { [self] gradient in
             accumulate(value.geluGradient(gradient, pool: pool))
+        }
+    }
+
+    /// SiLU(self) ⊙ x: self is the gate of a SwiGLU layer.
+    public func gating(_ x: Variable) -> Variable {
+        precondition(shape == x.shape, "gate of shape \(shape) for \(x.shape)")
+        return graph.operation(value.gating(x.value, pool: pool), of: [self, x]) { [self] gradient in
+            let shares = value.gatingGradients(x.value, gradient, pool: pool)
+            accumulate(shares.gate)
+            x.accumulate(shares.x)
         }
     }
 }

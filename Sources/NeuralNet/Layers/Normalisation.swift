@@ -16,6 +16,22 @@ public struct LayerNorm: Sendable {
     }
 }
 
+/// Root-mean-square normalisation of the last axis, with a gain and no bias.
+public struct RMSNorm: Sendable {
+    let weight: Parameter
+    let epsilon: Float
+
+    /// Registers `weight [width]` = 1.
+    public init(_ scope: ParameterScope, width: Int, epsilon: Float = 1e-5) {
+        weight = scope.parameter("weight", [width], .ones)
+        self.epsilon = epsilon
+    }
+
+    public func callAsFunction(_ x: Variable) -> Variable {
+        x.rmsNormalised(gain: x.graph[weight], epsilon: epsilon)
+    }
+}
+
 /// Group normalisation over a group's channels and all positions of an image, with an optional SiLU in the same pass.
 public struct GroupNorm: Sendable {
     let weight: Parameter
