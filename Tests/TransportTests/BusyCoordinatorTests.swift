@@ -125,27 +125,6 @@ import Transport
         configuration.timing.liveness = .seconds(36_000)
         let loop = try CoordinatorLoop(
             configuration: configuration, plan: Toy.plan(step: 0), listen: "tcp://127.0.0.1:*", bulkListen: "tcp://127.0.0.1:*", delegate: delegate)
-        let vanishing = Mutex<WorkerLoop?>(nil)
-        let hasVanished = DispatchSemaphore(value: 0)
-        let victim = try FleetOverSocketsTests.worker(
-            0, at: loop.endpoint,
-            ToyWorker { _, _ in
-                vanishing.withLock { $0?.vanish() }
-                hasVanished.wait()
-                hasVanished.signal()
-            })
-        vanishing.withLock { $0 = victim }
-        let other = try FleetOverSocketsTests.worker(1, at: loop.endpoint)
-        let victimRun = Running {
-            let exit = victim.run()
-            hasVanished.signal()
-            return exit
-        }
-        let otherRun = Running { other.run() }
-        #expect(await Running { loop.run() }.value.exitCode == 0)
-        #expect(await victimRun.value.text == "vanished")
-        #expect(await otherRun.value.exitCode == 0)
-        #expect(Toy.digest(delegate.current) == Self.expected)
-        #expect(delegate.events.contains { if case .lost(_, "host0:0", "connection lost", _) = $0 { true } else { false } })
+        try await FleetOverSocketsTests.runWithVictim(loop, delegate)
     }
 }

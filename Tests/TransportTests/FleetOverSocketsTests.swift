@@ -46,6 +46,33 @@ import Transport
         try WorkerLoop(address: address, hello: hello ?? Toy.hello(number), timing: Toy.timing, security: security, delegate: delegate)
     }
 
+    /// Runs a fleet of two, of which `host0:0` closes its sockets while it computes a block of step 1. The other one does all the rest.
+    static func runWithVictim(_ loop: CoordinatorLoop, _ delegate: ToyCoordinator) async throws {
+        let vanishing = Mutex<WorkerLoop?>(nil)
+        let hasVanished = DispatchSemaphore(value: 0)
+        let victim = try Self.worker(
+            0, at: loop.endpoint,
+            ToyWorker { step, _ in
+                guard step == 1 else { return }
+                vanishing.withLock { $0?.vanish() }
+                hasVanished.wait()
+                hasVanished.signal()
+            })
+        vanishing.withLock { $0 = victim }
+        let other = try Self.worker(1, at: loop.endpoint)
+        let victimRun = Running {
+            let exit = victim.run()
+            hasVanished.signal()
+            return exit
+        }
+        let otherRun = Running { other.run() }
+        #expect(await Running { loop.run() }.value.exitCode == 0)
+        #expect(await victimRun.value.text == "vanished")
+        #expect(await otherRun.value.exitCode == 0)
+        #expect(Toy.digest(delegate.current) == Self.expected)
+        #expect(delegate.events.contains { if case .lost(_, "host0:0", "connection lost", _) = $0 { true } else { false } })
+    }
+
     @Test(arguments: [1, 2, 3, 5]) func anyNumberOfWorkersGivesTheSameBytes(count: Int) async throws {
         let delegate = ToyCoordinator(steps: Self.steps)
         let loop = try Self.coordinator(delegate, minimumWorkers: count)
@@ -75,33 +102,11 @@ import Transport
     @Test func aWorkerVanishesInTheMiddleOfABlock() async throws {
         let delegate = ToyCoordinator(steps: Self.steps)
         let loop = try Self.coordinator(delegate, minimumWorkers: 2)
-        let vanishing = Mutex<WorkerLoop?>(nil)
-        let hasVanished = DispatchSemaphore(value: 0)
-        let victim = try Self.worker(
-            0, at: loop.endpoint,
-            ToyWorker { step, _ in
-                guard step == 1 else { return }
-                vanishing.withLock { $0?.vanish() }
-                hasVanished.wait()
-                hasVanished.signal()
-            })
-        vanishing.withLock { $0 = victim }
-        let other = try Self.worker(1, at: loop.endpoint)
-        let victimRun = Running {
-            let exit = victim.run()
-            hasVanished.signal()
-            return exit
-        }
-        let otherRun = Running { other.run() }
-        #expect(await Running { loop.run() }.value.exitCode == 0)
-        #expect(await victimRun.value.text == "vanished")
-        #expect(await otherRun.value.exitCode == 0)
-        #expect(Toy.digest(delegate.current) == Self.expected)
+        try await Self.runWithVictim(loop, delegate)
         let session = try #require(
             delegate.events.compactMap { if case .joined(let session, "host0:0", _) = $0 { session } else { nil } }.first)
         #expect(delegate.events.contains { if case .leased(session, 1, _) = $0 { true } else { false } })
         #expect(!delegate.events.contains { if case .blockFinished(session, 1, _, _) = $0 { true } else { false } })
-        #expect(delegate.events.contains { if case .lost(session, _, "connection lost", _) = $0 { true } else { false } })
     }
 
     @Test func aWorkerJoinsLate() async throws {

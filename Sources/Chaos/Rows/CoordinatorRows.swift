@@ -23,8 +23,11 @@ enum CoordinatorRows {
                 try drill.require(checkpoints.isEmpty || !(try fleet.run.store.steps()).isEmpty, "the checkpoints are gone")
             }
             let (before, committed) = (fleet.run.journalText, fleet.run.committed)
+            let isComplete = try fleet.run.store.steps().last == fleet.run.steps
             try fleet.launch(minimumWorkers: 2)
-            try fleet.finish(workers)
+            // A run that is found complete needs no workers and tells them nothing.
+            if isComplete { for worker in workers { worker.kill() } }
+            try fleet.finish(isComplete ? [] : workers)
             try drill.require(committed < fleet.run.steps || !isMidRun, "the run was over already")
             try drill.require(fleet.run.journalText.hasPrefix(before), "committed lines were changed")
             let litter = try FileManager.default.contentsOfDirectory(atPath: fleet.run.store.directory).filter { $0.hasPrefix(".") }

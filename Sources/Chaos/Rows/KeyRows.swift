@@ -9,7 +9,7 @@ enum KeyRows {
 
     static let wrongKey = FaultRow(
         20, "Wrong, revoked or no key",
-        injection: "workers with a key that is not on the list, with another coordinator's key, without keys; 30 peers that try again and again; a key taken off the list in mid-run",
+        injection: "workers with a key that is not on the list, with another coordinator's key, without keys; 30 peers that try again and again, and a flood of handshakes that fail; a key taken off the list in mid-run",
         expected: "nobody is taken in, each worker ends with 77 and the mend; those on the list train on", obstacle: { _ in noEncryption }
     ) { drill in
         try drill.run("strangers, and a burst of handshakes that fail") { fleet in
@@ -33,7 +33,17 @@ enum KeyRows {
             let wrong = try WorkerKeys(folder: unlisted)
             // They connect again and again, until the end of the run.
             let burst = try (0..<30).map { try FakeWorker(at: fleet.run, keys: $0 % 2 == 0 ? wrong : nil, in: context) }
+            let before = (memory: coordinator.residentKiB, files: coordinator.descriptorCount)
+            guard let port = try Endpoint(fleet.run.endpoint ?? "").port else { throw ChaosFailure("no port to flood") }
+            let flood = HandshakeFlood(port: port)
+            defer { flood.end() }
             let workers = try ["node1", "node2"].map { try fleet.worker(hasData: true, keys: ours.worker($0)) }
+            try fleet.waitForSteps(fleet.run.steps / 2)
+            let (growth, files) = (coordinator.residentKiB - before.memory, coordinator.descriptorCount - before.files)
+            let toll = flood.toll
+            drill.note("\(toll.count) handshakes failed in half of the run, \(toll.perSecond) a second")
+            // The two workers and a step's buffers are part of it.
+            try drill.require(growth < 32 << 10 && files < 64, "the coordinator has grown by \(growth) KiB and \(files) open files")
             try fleet.finish(workers)
             for fake in burst { fake.receive() }
             try drill.require(burst.allSatisfy { $0.welcome == nil }, "a peer without the right key was welcomed")
