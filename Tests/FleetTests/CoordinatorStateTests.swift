@@ -202,6 +202,30 @@ import Testing
         #expect(leases(fed.feed(.control(.heartbeat(phase: .waiting, step: 0, slotsDone: 0), from: silent))) == [silent])
     }
 
+    /// A slot over which a worker vanished waits for the worker that has been here longest, though another one is idle.
+    @Test func aSuspectSlotGoesToTheOldestWorker() {
+        var fed = Fed(slots: 2)
+        let (oldest, victim, newest) = (Self.session, SessionID(high: 5, low: 1), SessionID(high: 5, low: 2))
+        func leases(_ actions: [CoordinatorState.Action]) -> [SessionID] {
+            actions.compactMap { if case .report(.leased(let session, _, _)) = $0 { session } else { nil } }
+        }
+        // The first step begins with all of them.
+        for session in [oldest, victim, newest] {
+            _ = fed.feed(.control(.hello(Self.hello { $0.process = session }), from: session))
+            _ = fed.feed(.bulk(BulkHeader(kind: .attach, runID: Self.configuration.runID, generation: 3, session: session), from: session))
+        }
+        for session in [oldest, victim, newest] { _ = fed.feed(.control(.ready, from: session)) }
+        for session in [oldest, victim, newest] { _ = fed.feed(.control(.credit(bytes: 8), from: session)) }
+        var given: [SessionID] = []
+        for session in [oldest, victim] { given += leases(fed.feed(.control(.weightsReceived(step: 0), from: session))) }
+        #expect(given == [oldest, victim])
+        _ = fed.feed(.control(.heartbeat(phase: .computing, step: 0, slotsDone: 0), from: victim))
+        #expect(leases(fed.feed(.unreachableTogether([victim]))) == [])
+        #expect(leases(fed.feed(.control(.weightsReceived(step: 0), from: newest))) == [])
+        // It has computed its own.
+        #expect(leases(fed.say(.blockDone(step: 0, block: SlotBlock(level: 0, index: 0), number: 1, digest: Self.digest, bytes: 12))) == [oldest])
+    }
+
     /// A machine with more workers than `poisonLosses` goes: the block that one of them had does not pass through the others, and the run goes on.
     @Test func aMachineWithManyWorkersIsNoPoison() {
         var fed = Fed.atWork()

@@ -11,6 +11,12 @@ extension FixtureCase {
 }
 
 extension FixtureArrays {
+    /// The settings that a group within the case has of its own.
+    public func settings(of group: String) throws -> FixtureCase.Settings {
+        let text = try reader.stringAttribute("json", of: path(group))
+        return FixtureCase.Settings(values: try #require(try JSONSerialization.jsonObject(with: Data(text.utf8)) as? [String: Any]))
+    }
+
     /// The case's hashed tensors by name, in the official order: for what is no model of ours.
     public func hashedTensors() throws -> [String: Tensor] {
         let table = try #require(try json("params_hashed_json") as? [[String: Any]])

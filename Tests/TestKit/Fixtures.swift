@@ -46,6 +46,7 @@ public struct FixtureCase: Sendable, CustomTestStringConvertible {
         public func doubles(_ key: String) -> [Double] { (values[key] as? [NSNumber])?.map(\.doubleValue) ?? missing(key) }
         public func texts(_ key: String) -> [String] { values[key] as? [String] ?? missing(key) }
         public func group(_ key: String) -> Settings { Settings(values: values[key] as? [String: Any] ?? missing(key)) }
+        public func groups(_ key: String) -> [Settings] { (values[key] as? [[String: Any]])?.map(Settings.init) ?? missing(key) }
         public func isText(_ key: String) -> Bool { values[key] is String }
         public func flag(_ key: String) -> Bool { (values[key] as? NSNumber)?.boolValue ?? false }
 

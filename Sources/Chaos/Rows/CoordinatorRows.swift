@@ -9,8 +9,10 @@ enum CoordinatorRows {
     /// - Parameters:
     ///   - faults: `MVQ_FAIL` of one start after the other, the last of which is followed by one without.
     ///   - isMidRun: false if all steps may be committed when the last of them strikes.
-    static func crash(_ drill: Drill, _ name: String, _ faults: [String], isMidRun: Bool = true) throws {
+    ///   - arguments: more of the coordinator's.
+    static func crash(_ drill: Drill, _ name: String, _ faults: [String], isMidRun: Bool = true, arguments: [String] = []) throws {
         try drill.run(name) { fleet in
+            fleet.arguments = arguments
             let port = try drill.site.freePortPair()
             fleet.listen = "tcp://127.0.0.1:\(port)"
             var workers: [ChildProcess] = []

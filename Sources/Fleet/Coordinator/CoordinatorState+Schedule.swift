@@ -122,10 +122,17 @@ extension CoordinatorState {
                 continue
             }
             let session = members[position].id
-            guard let block = table.grant(to: session, size: size, now: now) else { return }
+            guard let block = table.grant(to: session, size: size, now: now, avoiding: isTrusted(position) ? [] : poison.suspects) else { continue }
             report(.leased(session, step: plan.step, block: block))
             start(block, at: position, now: now)
         }
+    }
+
+    /// A slot over which a worker vanished goes to the one that has been here longest: if that survives it, it was not the slot, but a machine
+    /// that loses its workers whatever they do.
+    private func isTrusted(_ position: Int) -> Bool {
+        let longest = members.firstIndex { $0.isReady && !$0.isSilent && !$0.isUnreliable && !$0.declines }
+        return longest == nil || longest == position
     }
 
     /// How many slots an idle worker should get: its part of what is to do, by speed, as a power of two. So workers of equal speed, a power of

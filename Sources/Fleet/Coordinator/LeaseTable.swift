@@ -52,14 +52,15 @@ public struct LeaseTable: Sendable {
 
     /// Gives a session a free block of `size` slots, rounded down to a power of two: cut from the smallest free block that is large enough, so
     /// that large ones stay whole; if none is, the largest. Among equals the one with the lowest slots. Nil when nothing is free.
-    public mutating func grant(to session: SessionID, size: Int, now: Instant) -> SlotBlock? {
-        guard !free.isEmpty else { return nil }
+    /// - Parameter avoided: slots that it must not get alone.
+    public mutating func grant(to session: SessionID, size: Int, now: Instant, avoiding avoided: Set<Int> = []) -> SlotBlock? {
+        func isAllowed(_ block: SlotBlock) -> Bool { block.level > 0 || !avoided.contains(block.index) }
+        guard var place = free.firstIndex(where: isAllowed) else { return nil }
         let level = Int.bitWidth - 1 - max(1, size).leadingZeroBitCount
         func isBetter(_ new: SlotBlock, _ old: SlotBlock) -> Bool {
             old.level < level ? new.level > old.level : new.level >= level && new.level < old.level
         }
-        var place = 0
-        for (position, block) in free.enumerated() where isBetter(block, free[place]) { place = position }
+        for (position, block) in free.enumerated() where isAllowed(block) && isBetter(block, free[place]) { place = position }
         var block = free.remove(at: place)
         while block.level > level, let halves = block.children {
             free.insert(halves.right, at: place)

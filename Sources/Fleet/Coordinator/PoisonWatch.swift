@@ -13,6 +13,9 @@ struct PoisonWatch: Sendable {
 
     private var losses: [Loss] = []
 
+    /// Slots that a loss speaks against.
+    var suspects: Set<Int> { Set(losses.compactMap(\.slot)) }
+
     /// Notes that a worker process vanished.
     /// - Parameters:
     ///   - block: what it was computing; nil for nothing.
