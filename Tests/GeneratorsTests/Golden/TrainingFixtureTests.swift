@@ -66,16 +66,14 @@ struct TrainingFixtureTests {
         }
     }
 
-    /// A token sees the prefix, and of the tokens up to itself the last `window` and the first ones of their code.
+    /// Masks by equal codes; the last token of an image is never an input.
     private func merged(_ codes: [Int32], _ configuration: GeneratorConfiguration, samples: Int, window: Int) -> AttentionMask {
-        let (cells, prefix) = (configuration.cells, configuration.prefixSlots)
-        let length = prefix + cells - 1
+        let cells = configuration.cells
         return AttentionMask(
-            (0..<(samples * length * length)).map { index in
-                let (sample, query, key) = (index / length / length, index / length % length, index % length)
-                let image = Array(codes[(sample * cells)..<((sample + 1) * cells)])
-                guard key <= query else { return 0 }
-                return key < prefix || query - key < window || image.firstIndex(of: image[key - prefix]) == key - prefix ? 1 : 0
-            }, samples: samples, queries: length, keys: length)
+            (0..<samples).map { sample in
+                MergedAttention(
+                    prefix: configuration.prefixSlots, window: window,
+                    keep: TokenGroups(Array(codes[(sample * cells)..<((sample + 1) * cells - 1)])).keep)
+            })
     }
 }
