@@ -204,26 +204,36 @@ import Testing
 
     /// A slot over which a worker vanished waits for the worker that has been here longest, though another one is idle.
     @Test func aSuspectSlotGoesToTheOldestWorker() {
-        var fed = Fed(slots: 2)
+        var fed = Fed.atWork()
         let (oldest, victim, newest) = (Self.session, SessionID(high: 5, low: 1), SessionID(high: 5, low: 2))
         func leases(_ actions: [CoordinatorState.Action]) -> [SessionID] {
             actions.compactMap { if case .report(.leased(let session, _, _)) = $0 { session } else { nil } }
         }
-        // The first step begins with all of them.
-        for session in [oldest, victim, newest] {
+        func done(step: Int, number: Int) -> ControlMessage {
+            .blockDone(step: step, block: SlotBlock(level: 0, index: 0), number: number, digest: Self.digest, bytes: 12)
+        }
+        // It has a part in step 0.
+        _ = fed.say(done(step: 0, number: 1))
+        for chunk in 0..<2 {
+            _ = fed.bulk {
+                ($0.kind, $0.chunk, $0.chunkCount) = (.gradient, chunk, 2)
+                ($0.offset, $0.payloadBytes, $0.totalBytes) = (8 * chunk, chunk == 0 ? 8 : 4, 12)
+            }
+        }
+        for session in [victim, newest] {
             _ = fed.feed(.control(.hello(Self.hello { $0.process = session }), from: session))
             _ = fed.feed(.bulk(BulkHeader(kind: .attach, runID: Self.configuration.runID, generation: 3, session: session), from: session))
+            _ = fed.feed(.control(.ready, from: session))
         }
-        for session in [oldest, victim, newest] { _ = fed.feed(.control(.ready, from: session)) }
-        for session in [oldest, victim, newest] { _ = fed.feed(.control(.credit(bytes: 8), from: session)) }
+        _ = fed.feed(.stepCommitted(next: Toy.plan(step: 1, slots: 2)))
+        for session in [oldest, victim, newest] { for _ in 0..<3 { _ = fed.feed(.control(.credit(bytes: 16), from: session)) } }
         var given: [SessionID] = []
-        for session in [oldest, victim] { given += leases(fed.feed(.control(.weightsReceived(step: 0), from: session))) }
+        for session in [oldest, victim] { given += leases(fed.feed(.control(.weightsReceived(step: 1), from: session))) }
         #expect(given == [oldest, victim])
-        _ = fed.feed(.control(.heartbeat(phase: .computing, step: 0, slotsDone: 0), from: victim))
+        _ = fed.feed(.control(.heartbeat(phase: .computing, step: 1, slotsDone: 0), from: victim))
         #expect(leases(fed.feed(.unreachableTogether([victim]))) == [])
-        #expect(leases(fed.feed(.control(.weightsReceived(step: 0), from: newest))) == [])
-        // It has computed its own.
-        #expect(leases(fed.say(.blockDone(step: 0, block: SlotBlock(level: 0, index: 0), number: 1, digest: Self.digest, bytes: 12))) == [oldest])
+        #expect(leases(fed.feed(.control(.weightsReceived(step: 1), from: newest))) == [])
+        #expect(leases(fed.say(done(step: 1, number: 2))) == [oldest])
     }
 
     /// A machine with more workers than `poisonLosses` goes: the block that one of them had does not pass through the others, and the run goes on.

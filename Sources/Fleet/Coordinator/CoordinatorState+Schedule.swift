@@ -128,10 +128,12 @@ extension CoordinatorState {
         }
     }
 
-    /// A slot over which a worker vanished goes to the one that has been here longest: if that survives it, it was not the slot, but a machine
-    /// that loses its workers whatever they do.
+    /// A slot over which a worker vanished goes to the one that has been here longest, of those that have finished something: if that survives
+    /// it, it was not the slot, but a machine that loses its workers whatever they do.
     private func isTrusted(_ position: Int) -> Bool {
-        let longest = members.firstIndex { $0.isReady && !$0.isSilent && !$0.isUnreliable && !$0.declines }
+        let longest = members.firstIndex {
+            $0.isReady && !$0.isSilent && !$0.isStalled && !$0.declines && memory[$0.hello.process]?.firstStep != nil
+        }
         return longest == nil || longest == position
     }
 
@@ -161,7 +163,7 @@ extension CoordinatorState {
     /// When nothing is left to lease and somebody is idle: the block that should be here last is shared out, or given to a second worker, if
     /// that is faster by a quarter and a heartbeat.
     mutating func backUp(now: Instant) {
-        guard phase == .running, !table.isComplete, !table.hasFreeSlots, members.contains(where: \.isIdle) else { return }
+        guard phase == .running, !table.isComplete, !table.hasFreeSlots(avoiding: poison.suspects), members.contains(where: \.isIdle) else { return }
         struct Late {
             var seconds: Double
             var holders: [Int]

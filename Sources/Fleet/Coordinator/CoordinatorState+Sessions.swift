@@ -80,8 +80,10 @@ extension CoordinatorState {
         guard phase == .running else { return }
         vanished.insert(member.hello.process)
         let lease = member.lease.flatMap { $0.digest == nil ? $0 : nil }
+        // Whoever else computes it will tell more.
+        let isShared = lease.map { lease in members.contains { $0[lease.block] != nil } } ?? false
         let killed = poison.note(
-            lease?.block, of: member.hello.process, since: lease?.since ?? now, isConfirmed: lease?.isConfirmed ?? false, now: now,
+            isShared ? nil : lease?.block, of: member.hello.process, since: lease?.since ?? now, isConfirmed: lease?.isConfirmed ?? false, now: now,
             limit: configuration.poisonLosses)
         guard let killed, let block = lease?.block else { return }
         report(.poisonBlock(step: plan.step, block: block, workers: killed))

@@ -47,6 +47,8 @@ public struct LeaseTable: Sendable {
     public var isComplete: Bool { finishedSlots == slots }
     /// True when there is something to grant.
     public var hasFreeSlots: Bool { !free.isEmpty }
+    /// True when there is something to grant to whoever must not get the avoided slots alone.
+    public func hasFreeSlots(avoiding avoided: Set<Int>) -> Bool { free.contains { $0.level > 0 || !avoided.contains($0.index) } }
     /// Slots that nobody has been given.
     public var freeSlots: Int { free.reduce(0) { $0 + $1.count } }
 
