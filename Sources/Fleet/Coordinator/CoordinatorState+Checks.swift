@@ -62,7 +62,7 @@ extension CoordinatorState {
         let own = count(member.hello.process)
         guard own > 0 else { return true }
         return own == 1 && !members.contains {
-            $0.isReady && !$0.isStalled && count($0.hello.process) == 0 && !vanished.contains($0.hello.process)
+            $0.isReady && !$0.isStalled && !$0.isResting && count($0.hello.process) == 0 && !vanished.contains($0.hello.process)
         }
     }
 

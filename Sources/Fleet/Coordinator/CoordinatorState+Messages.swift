@@ -22,6 +22,7 @@ extension CoordinatorState {
             if phase == .computing || phase == .fetching { lease.isConfirmed = true }
             if phase == .computing, slotsDone > lease.slotsDone, slotsDone <= lease.block.count {
                 (lease.slotsDone, lease.lastSlot) = (slotsDone, now)
+                members[position].noteWork()
                 members[position].lastProgress = now
             }
             members[position].lease = lease

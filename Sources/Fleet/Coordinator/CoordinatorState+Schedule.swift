@@ -12,6 +12,7 @@ extension CoordinatorState {
         typical = (median(first), median(known.compactMap(\.transferSeconds)) ?? 0)
         for position in members.indices {
             members[position].declines = false
+            members[position].isResting = members[position].restEnd.map { now < $0 } ?? false
             members[position].isSilent = members[position].lastHeard.duration(to: now) > configuration.timing.heartbeat * 3
         }
     }
@@ -21,6 +22,7 @@ extension CoordinatorState {
         let (block, process) = (assignment.block, members[position].hello.process)
         members[position].lastProgress = now
         members[position].isStalled = false
+        members[position].noteWork()
         memory.noteComputed(
             process, secondsPerSlot: assignment.since.duration(to: now).inSeconds / Double(block.count) / plan.relativeCost)
         if typical.secondsPerSlot == nil { typical.secondsPerSlot = memory[process]?.secondsPerSlot }
@@ -89,9 +91,9 @@ extension CoordinatorState {
     private func capacity(now: Instant) -> Capacity {
         var capacity = Capacity()
         capacity.slots = Double(table.freeSlots)
-        capacity.allUnreliable = members.allSatisfy { !$0.isReady || $0.isSilent || $0.isUnreliable }
+        capacity.allUnreliable = members.allSatisfy { !$0.isReady || $0.isSilent || $0.isResting || $0.isUnreliable }
         for (position, member) in members.enumerated()
-        where member.isReady && !member.isSilent && (capacity.allUnreliable || !member.isUnreliable) {
+        where member.isReady && !member.isSilent && !member.isResting && (capacity.allUnreliable || !member.isUnreliable) {
             let pace = max(usualPace(of: member) ?? 1, 1e-9)
             capacity.speed += 1 / pace
             guard member.hasWeights else { continue }
@@ -132,7 +134,7 @@ extension CoordinatorState {
     /// it, it was not the slot, but a machine that loses its workers whatever they do.
     private func isTrusted(_ position: Int) -> Bool {
         let longest = members.firstIndex {
-            $0.isReady && !$0.isSilent && !$0.isStalled && !$0.declines && memory[$0.hello.process]?.firstStep != nil
+            $0.isReady && !$0.isSilent && !$0.isResting && !$0.isStalled && !$0.declines && memory[$0.hello.process]?.firstStep != nil
         }
         return longest == nil || longest == position
     }
@@ -208,6 +210,7 @@ extension CoordinatorState {
         table.reclaim(block, from: member.id)
         if lease.incoming != nil { actions.append(.discardBlock(from: member.id)) }
         members[position].lease = nil
+        members[position].noteTaken(lease, now: now, most: configuration.timing.liveness * 3)
         memory.setSpeed(member.hello.process, secondsPerSlot: pace / plan.relativeCost)
         report(.reclaimed(step: plan.step, block: block, slow: member.id))
         actions.append(revoke(lease, of: member.id))

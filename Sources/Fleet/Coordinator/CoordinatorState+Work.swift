@@ -75,6 +75,7 @@ extension CoordinatorState {
             guard let assignment = members[other][block] else { continue }
             if assignment.incoming != nil { actions.append(.discardBlock(from: members[other].id)) }
             drop(block, at: other, now: now)
+            members[other].noteTaken(assignment, now: now, most: configuration.timing.liveness * 3)
             actions.append(revoke(assignment, of: members[other].id))
         }
     }

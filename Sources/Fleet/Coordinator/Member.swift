@@ -63,6 +63,11 @@ struct Member {
     var isStalled = false
     /// Nothing was heard of it for three heartbeats; looked at with each tick. It keeps what it has, and is given nothing more.
     var isSilent = false
+    /// Its block was taken back before it had done a slot of it, and it may still be at that: nothing new until then, twice as long each time.
+    var restEnd: Instant?
+    var rest = Duration.zero
+    /// `restEnd` is to come; looked at with each tick.
+    var isResting = false
     /// It is so slow that the free slots are done earlier without it; looked at again with each tick.
     var declines = false
 
@@ -76,7 +81,7 @@ struct Member {
     }
 
     /// True when it could begin a block now.
-    var isIdle: Bool { hasWeights && lease == nil && !isSilent }
+    var isIdle: Bool { hasWeights && lease == nil && !isSilent && !isResting }
     /// True when nobody should have to wait for it: it gets work only as a backup of others, unless all are like that.
     var isUnreliable: Bool { isFlapping || isStalled }
     /// What it has in hand, the older first.
@@ -91,6 +96,21 @@ struct Member {
     mutating func noteHeard(now: Instant) {
         lastHeard = now
         isSilent = false
+    }
+
+    /// A block was taken from it. If it had done nothing of it, it gets nothing for twice as long as it had it, at most for so long.
+    mutating func noteTaken(_ assignment: Assignment, now: Instant, most: Duration) {
+        guard assignment.slotsDone == 0, assignment.digest == nil else { return }
+        rest = min(max(assignment.since.duration(to: now), rest) * 2, most)
+        restEnd = now + rest
+        isResting = true
+    }
+
+    /// It has done a slot.
+    mutating func noteWork() {
+        rest = .zero
+        restEnd = nil
+        isResting = false
     }
 
     /// Time in which the coordinator did not look is not held against the block at hand.
