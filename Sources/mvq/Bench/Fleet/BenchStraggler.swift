@@ -41,7 +41,6 @@ struct BenchStraggler: ParsableCommand {
         let straggler: [Double]
         let firstEqual: Double
         let firstStraggler: Double
-        var equalMedian: Double { Timing(of: equal).median }
         let ratioMedian: Double
         let ratioWorst: Double
     }
