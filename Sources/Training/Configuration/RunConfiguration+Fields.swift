@@ -3,6 +3,7 @@ import MergeVQ
 /// The fields by their names in configuration files, each with what its value must satisfy.
 extension RunConfiguration {
     mutating func visit(_ fields: any ConfigurationVisitor) throws {
+        try fields.field("task", &task)
         try fields.field("seed", &seed, must: "0 or more") { $0 >= 0 }
         try fields.section("model") { try model.visit($0) }
         try fields.section("merging") { try merging.visit($0, model) }

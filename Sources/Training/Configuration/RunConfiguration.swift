@@ -5,6 +5,8 @@ import NeuralNet
 /// Everything that defines a training run, as in a file of `configs/`. Defaults are those of the G+R-tiny tokenizer (spec 14), with the losses off
 /// that need another network: which one is for a configuration to say.
 public struct RunConfiguration: Sendable, Equatable {
+    /// What is trained; only the sections that belong to it are read and written.
+    public var task = Task.tokenizer
     /// Of all randomness of the run.
     public var seed = 1
     public var model = Model()
@@ -19,6 +21,12 @@ public struct RunConfiguration: Sendable, Equatable {
     public var evaluation = Evaluation()
 
     public init() {}
+
+    /// What a run trains.
+    public enum Task: String, Sendable, CaseIterable {
+        /// Stage 1: images to tokens and back.
+        case tokenizer
+    }
 
     /// The tokenizer's architecture (spec 2, 4).
     public struct Model: Sendable, Equatable {
@@ -222,6 +230,7 @@ public struct RunConfiguration: Sendable, Equatable {
     }
 }
 
+extension RunConfiguration.Task: ConfigurationChoice {}
 extension RunConfiguration.Model.Stem: ConfigurationChoice {}
 extension KeptTokenDistribution.Shape: ConfigurationChoice {}
 extension MergeSchedule: ConfigurationChoice {}
@@ -272,6 +281,7 @@ extension RunConfiguration {
     /// Reads the text of a configuration; `file` is its name in complaints.
     public init(yaml: String, file: String, overrides: [(key: String, value: String)] = []) throws {
         self.init()
+        if let task = try ConfigurationReader.field("task", of: yaml, file: file, overrides: overrides, as: Task.self) { self.task = task }
         try ConfigurationReader.read(yaml, file: file, overrides: overrides, into: &self) { try $0.visit($1) }
         let weights = ForwardPass(tokenizer, kept: merging.keptTokens).weightCount
         guard weights <= RunConfiguration.mostWeights else {

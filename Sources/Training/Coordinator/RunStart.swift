@@ -16,7 +16,7 @@ struct RunStart {
     /// - Throws: `TrainingError`, `CheckpointError`, `FileError`: another configuration or dataset, no valid checkpoint among damaged ones.
     init(
         _ options: CoordinatorOptions, directory: RunDirectory, store: CheckpointStore, journal: RunJournal, configuration: RunConfiguration,
-        model: StageOneModel, fingerprint: String
+        model: any TrainedModel, fingerprint: String
     ) throws {
         try RunStart.check(configuration, against: directory)
         var notes: [String] = []

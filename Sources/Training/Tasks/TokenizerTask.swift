@@ -82,7 +82,7 @@ public struct TokenizerTask: Sendable {
         if let culprit = notFinite(pass, images: Float(views[0].shape[0]), gradient: result, pool: pool) {
             throw TrainingError.notFinite(step: step, slot: slot, what: culprit, samples: samples)
         }
-        vectors.pack(pass, images: views[0].shape[0], into: result)
+        vectors.pack(terms: pass.terms, statisticSums: pass.statisticSums, images: views[0].shape[0], into: result)
     }
 
     /// What a faulty machine would do to a gradient, when a drill asks for it: the highest fraction bit of its first number that is not 0, or a NaN.
