@@ -27,6 +27,10 @@ public enum TrainingError: ExitCoded, CustomStringConvertible {
     /// The encoder's outputs are not finite.
     case unusableTokens(file: String, image: String)
     case unsuitableStart(file: String, reason: String)
+    /// A file of tokens that a generator cannot learn from.
+    case unsuitableTokens(file: String, reason: String)
+    /// A record of tokens, by its name, that cannot be read.
+    case badRecord(name: String, problem: String)
     case networkMissing(loss: String, key: String, command: String)
     case otherNetwork(file: String, stored: String, found: String)
     /// `slot` with its `samples` where one slot is to blame; nil for what all of the step's slots made together.
@@ -36,9 +40,10 @@ public enum TrainingError: ExitCoded, CustomStringConvertible {
         switch self {
         case .unsuitableCheckpoint, .noCheckpoint, .noEarlierCheckpoint, .unusableWeights, .unusableTokens: ExitCode.noCheckpoint
         case .noRun, .notJournaled: ExitCode.usage
-        case .otherConfiguration, .runExists, .planMismatch, .otherNumericClass, .networkMissing, .otherNetwork, .unsuitableStart,
-            .otherTokenizer: ExitCode.configuration
-        case .otherDataset: ExitCode.badData
+        case .otherConfiguration, .runExists, .planMismatch, .otherNumericClass, .networkMissing, .otherNetwork, .unsuitableStart, .unsuitableTokens,
+            .otherTokenizer:
+            ExitCode.configuration
+        case .otherDataset, .badRecord: ExitCode.badData
         case .notFinite: ExitCode.diverged
         case .replayMismatch, .journalTooShort, .journalTooLate, .notExactlyOnce: ExitCode.replayMismatch
         }
@@ -92,6 +97,8 @@ public enum TrainingError: ExitCoded, CustomStringConvertible {
             "\(file): encodes \(image) to values that are not finite numbers; take an earlier checkpoint"
         case .unsuitableStart(let file, let reason):
             "\(file): model.encoder_start cannot start this encoder: \(reason)"
+        case .unsuitableTokens(let file, let reason): "\(file): \(reason)"
+        case .badRecord(let name, let problem): "\(name): is no record of tokens: \(problem); make the token file anew with 'mvq tokenize'"
         case .networkMissing(let loss, let key, let command):
             "losses.\(loss) is on but \(key) is none: give the file that '\(command)' writes, or random for seeded random weights,"
                 + " or set losses.\(loss) to 0"

@@ -57,12 +57,15 @@ public struct TrainingPlan: Sendable {
     public func learningRate(step: Int) -> Double { configuration.optimizer.learningRate * schedule.factor(step: step) }
 
     private var schedule: LearningRateSchedule {
-        let optimizer = configuration.optimizer
+        let (optimizer, steps) = (configuration.optimizer, configuration.training.steps)
         let course: LearningRateSchedule.Course
         switch optimizer.schedule {
         case .constant: course = .constant
         case .steps: course = .steps(at: optimizer.dropEpochs.map { $0 * stepsPerEpoch }, factor: optimizer.dropFactor)
-        case .cosine: course = .cosine(end: configuration.training.steps, minimum: optimizer.minimumShare)
+        case .cosine: course = .cosine(end: steps, minimum: optimizer.minimumShare)
+        case .holdLinear: return .warmUpHoldLinear(warmUp: optimizer.warmUpSteps, steps: steps)
+        case .cosineFloor: return .cosineWarmUp(warmUp: optimizer.warmUpSteps, steps: steps)
+        case .stepDrops: return .stepDrops(warmUp: optimizer.warmUpSteps, steps: steps)
         }
         return LearningRateSchedule(course, warmUp: optimizer.warmUpSteps)
     }

@@ -27,7 +27,7 @@ public struct TrainingSnapshot: CheckpointContent {
             "run_id": .string(facts.runID), "dataset_fingerprint": .string(facts.datasetFingerprint),
             "sample_count": .integer(facts.sampleCount), "numeric_class": .string(facts.numericClass),
             "build": .string(BuildVersion.current), "weights_digest": .string(state.weightsDigest),
-        ]
+        ].merging(facts.source) { mine, _ in mine }
     }
 
     public var deferredArrays: [DeferredArray] {

@@ -68,11 +68,14 @@ public struct TrainingState: Sendable {
         public var epoch: Int
         /// The step that the run began with.
         public var firstStep: Int
+        /// What the source says of itself.
+        public var source: [String: AttributeValue]
 
         public init(
             configuration: RunConfiguration, runID: String, datasetFingerprint: String, sampleCount: Int, numericClass: String, epoch: Int,
-            firstStep: Int = 0
+            firstStep: Int = 0, source: [String: AttributeValue] = [:]
         ) {
+            self.source = source
             self.configuration = configuration
             self.runID = runID
             self.datasetFingerprint = datasetFingerprint

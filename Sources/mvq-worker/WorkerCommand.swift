@@ -79,7 +79,7 @@ struct WorkerCommand: ParsableCommand {
             loop.requestStop(reason: "asked to stop")
         }
         let source = try data.map { try SampleSources.open($0) }
-        let fingerprint = try source?.fingerprint()
+        let fingerprint = try source?.datasetFingerprint()
         let worker = WorkerRun(source: source, threads: threads) { [logger] text, isRoutine in
             logger.log(level: isRoutine ? .debug : .info, "\(text)")
         }

@@ -102,7 +102,7 @@ public struct RunAudit {
         let newest = checkpoints.last?.attributes
         guard let data else { return newest?["sample_count"]?.integer.flatMap { $0 > 0 ? $0 : nil } }
         let source = try run.configuration.source(at: data)
-        let fingerprint = try source.fingerprint()
+        let fingerprint = try source.datasetFingerprint()
         if let stored = newest?["dataset_fingerprint"]?.string, stored != fingerprint {
             throw TrainingError.otherDataset(run: run.path, stored: stored, given: fingerprint)
         }

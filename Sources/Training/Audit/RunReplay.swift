@@ -87,7 +87,7 @@ public struct RunReplay {
             throw TrainingError.otherNumericClass(run: path, stored: stored, here: NumericEnvironment.numericClass)
         }
         let source = try run.configuration.source(at: data)
-        let fingerprint = try source.fingerprint()
+        let fingerprint = try source.datasetFingerprint()
         if let stored = attributes["dataset_fingerprint"]?.string, stored != fingerprint {
             throw TrainingError.otherDataset(run: path, stored: stored, given: fingerprint)
         }

@@ -58,7 +58,7 @@ public final class CoordinatorRun: @unchecked Sendable {
         self.options = options
         model = configuration.trainedModel
         vectors = TrainingVectors(model)
-        let fingerprint = try source.fingerprint()
+        let fingerprint = try source.datasetFingerprint()
         directory = try RunDirectory(options.run)
         Failpoints.reach(.coordinatorLock)
         plan = TrainingPlan(configuration: configuration, sampleCount: source.count)
@@ -83,7 +83,7 @@ public final class CoordinatorRun: @unchecked Sendable {
         audit = try journal.audit(before: start.state.step)
         facts = TrainingState.Facts(
             configuration: configuration, runID: start.runID.description, datasetFingerprint: fingerprint, sampleCount: source.count,
-            numericClass: NumericEnvironment.numericClass, epoch: 0, firstStep: start.firstStep)
+            numericClass: NumericEnvironment.numericClass, epoch: 0, firstStep: start.firstStep, source: source.attributes)
         grace = StopGrace(seconds: options.graceSeconds, checkpointBytes: 4 * model.layout.count * MemoryLayout<Float>.stride)
         tree = SlotTree(slots: configuration.training.slots)
         weightBuffers = BufferPool(count: vectors.weightsCount * MemoryLayout<Float>.stride)

@@ -7,15 +7,17 @@ extension RunConfiguration {
     public var trainedModel: any TrainedModel {
         switch task {
         case .tokenizer: StageOneModel(stageOne)
+        case .generator: GeneratorModel(self)
         }
     }
 
     /// The samples that this run learns from.
     ///
-    /// - Throws: `DatasetError`
+    /// - Throws: `DatasetError`, `TokenFileError`
     public func source(at path: String) throws -> any SampleSource {
         switch task {
         case .tokenizer: try ImageFolder(root: path, split: "train")
+        case .generator: try TokenFile(path: path)
         }
     }
 
@@ -24,7 +26,10 @@ extension RunConfiguration {
     /// - Throws: `TrainingError`, `PretrainedError` if files and configuration do not fit.
     func completed(for source: any SampleSource) throws -> RunConfiguration {
         switch task {
-        case .tokenizer: try withNetworkDigests(for: StageOneModel(stageOne))
+        case .tokenizer: return try withNetworkDigests(for: StageOneModel(stageOne))
+        case .generator:
+            guard let tokens = source as? TokenFile else { preconditionFailure("a generator learns from tokens") }
+            return try completed(for: tokens)
         }
     }
 
@@ -34,14 +39,7 @@ extension RunConfiguration {
     func workerTask(plan: TrainingPlan, store: SampleStore, threads: Int) throws -> any WorkerTask {
         switch task {
         case .tokenizer: TokenizerBlocks(try TokenizerTask(self), plan: plan, store: store, threads: threads)
+        case .generator: TokenBlocks(TokenTask(GeneratorModel(self), recomputation: training.recompute), plan: plan, store: store)
         }
     }
-}
-
-/// A dataset of whatever kind.
-public enum SampleSources {
-    /// A folder of images, or another file that runs learn from.
-    ///
-    /// - Throws: `DatasetError`
-    public static func open(_ path: String) throws -> any SampleSource { try ImageFolder(root: path, split: "train") }
 }
