@@ -71,8 +71,8 @@ let package = Package(
         target(
             "Training",
             [
-                "Evaluation", "MergeVQ", "NeuralNet", "TensorCore", "ImageData", "Checkpoints", "Checksums", "Telemetry", "Fleet", "Transport",
-                "Failpoints", yams,
+                "Evaluation", "Generators", "MergeVQ", "NeuralNet", "TensorCore", "ImageData", "Checkpoints", "Checksums", "Telemetry", "Fleet",
+                "Transport", "Failpoints", yams,
             ]),
         target(
             "Chaos", ["Training", "Transport", "Fleet", "Checkpoints", "Checksums", "ImageData", "TensorCore", "Failpoints"]),
@@ -104,6 +104,6 @@ let package = Package(
         tests(of: "Chaos", ["TensorCore", "Transport"]),
         tests(
             of: "Training",
-            ["MergeVQ", "NeuralNet", "TensorCore", "ImageData", "Checkpoints", "Checksums", "Fleet", "Transport"]),
+            ["Generators", "MergeVQ", "NeuralNet", "TensorCore", "ImageData", "Checkpoints", "Checksums", "Fleet", "Transport"]),
     ]
 )

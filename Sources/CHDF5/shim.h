@@ -10,6 +10,11 @@ static inline hid_t hdf5_native_int32(void) { return H5T_NATIVE_INT32; }
 static inline hid_t hdf5_native_int64(void) { return H5T_NATIVE_INT64; }
 static inline hid_t hdf5_std_i64le(void) { return H5T_STD_I64LE; }
 static inline hid_t hdf5_native_uint8(void) { return H5T_NATIVE_UINT8; }
+static inline hid_t hdf5_native_uint16(void) { return H5T_NATIVE_UINT16; }
+static inline hid_t hdf5_native_uint32(void) { return H5T_NATIVE_UINT32; }
+static inline hid_t hdf5_std_u8le(void) { return H5T_STD_U8LE; }
+static inline hid_t hdf5_std_u16le(void) { return H5T_STD_U16LE; }
+static inline hid_t hdf5_std_u32le(void) { return H5T_STD_U32LE; }
 static inline hid_t hdf5_c_string(void) { return H5T_C_S1; }
 static inline hid_t hdf5_dataset_create(void) { return H5P_DATASET_CREATE; }
 static inline hid_t hdf5_group_create(void) { return H5P_GROUP_CREATE; }

@@ -27,7 +27,7 @@ public enum AttributeValue: Equatable, Sendable, ExpressibleByIntegerLiteral, Ex
     public var string: String? { if case .string(let value) = self { value } else { nil } }
 
     /// Kind and exact value as text, for digests: equal for equal bits only.
-    var canonicalText: String {
+    package var canonicalText: String {
         switch self {
         case .integer(let value): "integer \(value)"
         case .double(let value): "double \(String(value.bitPattern, radix: 16))"

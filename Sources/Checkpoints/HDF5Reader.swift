@@ -101,6 +101,16 @@ package final class HDF5Reader {
         try array(path, of: hdf5_native_uint8(), accepting: [H5T_INTEGER], size: 1)
     }
 
+    /// The dataset's unsigned integers of exactly 16 bits, row-major.
+    package func uint16s(_ path: String) throws -> [UInt16] {
+        try array(path, of: hdf5_native_uint16(), accepting: [H5T_INTEGER], size: 2)
+    }
+
+    /// The dataset's unsigned integers of exactly 32 bits, row-major.
+    package func uint32s(_ path: String) throws -> [UInt32] {
+        try array(path, of: hdf5_native_uint32(), accepting: [H5T_INTEGER], size: 4)
+    }
+
     /// Reads a dataset as float32 into memory of exactly its size.
     package func read(_ path: String, into buffer: UnsafeMutableBufferPointer<Float>) throws {
         let dataset = try dataset(path)
@@ -169,7 +179,7 @@ extension HDF5Reader {
     ) throws {
         guard let type = HDF5Handle(H5Dget_type(dataset.id)) else { throw damaged(path) }
         guard classes.contains(H5Tget_class(type.id)), size == nil || H5Tget_size(type.id) == size else {
-            let wanted = classes.contains(H5T_FLOAT) ? "numbers" : size == 1 ? "8-bit integers" : "integers"
+            let wanted = classes.contains(H5T_FLOAT) ? "numbers" : size.map { "\(8 * $0)-bit integers" } ?? "integers"
             throw HDF5Error.unsuitable(file: file, path: path, reason: "does not hold \(wanted)")
         }
     }

@@ -125,25 +125,25 @@ extension HDF5Writer {
         return chunk
     }
 
-    private func openFile(_ path: String) throws -> hid_t {
+    func openFile(_ path: String) throws -> hid_t {
         switch handle {
         case .some(let open): return open.id
         case .none: throw HDF5Error.cannotWrite(file: file, path: path, reason: "the file is closed")
         }
     }
 
-    private func failure(_ path: String) -> HDF5Error {
+    func failure(_ path: String) -> HDF5Error {
         .cannotWrite(file: file, path: path, reason: HDF5Library.lastFailure())
     }
 
-    private func layOut(_ creation: borrowing HDF5Handle, shape: [Int]) -> Bool {
+    func layOut(_ creation: borrowing HDF5Handle, shape: [Int]) -> Bool {
         if shape.isEmpty { return H5Pset_layout(creation.id, H5D_COMPACT) >= 0 }
         if shape.contains(0) { return true }
         let chunk = Self.chunk(of: shape).map { hsize_t($0) }
         return H5Pset_chunk(creation.id, Int32(chunk.count), chunk) >= 0 && H5Pset_fletcher32(creation.id) >= 0
     }
 
-    private func makeSpace(_ shape: [Int]) -> HDF5Handle? {
+    func makeSpace(_ shape: [Int]) -> HDF5Handle? {
         if shape.isEmpty { return HDF5Handle(H5Screate(H5S_SCALAR)) }
         return HDF5Handle(H5Screate_simple(Int32(shape.count), shape.map { hsize_t($0) }, nil))
     }

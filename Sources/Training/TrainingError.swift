@@ -23,6 +23,10 @@ public enum TrainingError: ExitCoded, CustomStringConvertible {
     case planMismatch(String)
     case unusableWeights(file: String, image: String)
     case unsuitableStart(file: String, reason: String)
+    /// A file of tokens that a generator cannot learn from.
+    case unsuitableTokens(file: String, reason: String)
+    /// A record of tokens, by its name, that cannot be read.
+    case badRecord(name: String, problem: String)
     case networkMissing(loss: String, key: String, command: String)
     case otherNetwork(file: String, stored: String, found: String)
     /// `slot` with its `samples` where one slot is to blame; nil for what all of the step's slots made together.
@@ -32,8 +36,9 @@ public enum TrainingError: ExitCoded, CustomStringConvertible {
         switch self {
         case .unsuitableCheckpoint, .noCheckpoint, .noEarlierCheckpoint, .unusableWeights: ExitCode.noCheckpoint
         case .noRun, .notJournaled: ExitCode.usage
-        case .otherConfiguration, .runExists, .planMismatch, .otherNumericClass, .networkMissing, .otherNetwork, .unsuitableStart: ExitCode.configuration
-        case .otherDataset: ExitCode.badData
+        case .otherConfiguration, .runExists, .planMismatch, .otherNumericClass, .networkMissing, .otherNetwork, .unsuitableStart, .unsuitableTokens:
+            ExitCode.configuration
+        case .otherDataset, .badRecord: ExitCode.badData
         case .notFinite: ExitCode.diverged
         case .replayMismatch, .journalTooShort, .journalTooLate, .notExactlyOnce: ExitCode.replayMismatch
         }
@@ -82,6 +87,8 @@ public enum TrainingError: ExitCoded, CustomStringConvertible {
             "\(file): reconstructs \(image) with pixels that are not finite numbers; take an earlier checkpoint"
         case .unsuitableStart(let file, let reason):
             "\(file): model.encoder_start cannot start this encoder: \(reason)"
+        case .unsuitableTokens(let file, let reason): "\(file): \(reason)"
+        case .badRecord(let name, let problem): "\(name): is no record of tokens: \(problem); make the token file anew with 'mvq tokenize'"
         case .networkMissing(let loss, let key, let command):
             "losses.\(loss) is on but \(key) is none: give the file that '\(command)' writes, or random for seeded random weights,"
                 + " or set losses.\(loss) to 0"

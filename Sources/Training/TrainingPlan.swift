@@ -11,7 +11,8 @@ public struct TrainingPlan: Sendable {
     public let configuration: RunConfiguration
     /// Images in the dataset, N.
     public let sampleCount: Int
-    private let keptTokens: KeptTokenDistribution
+    /// Of tokenizers.
+    private let keptTokens: KeptTokenDistribution?
     private let mergeRatio: Philox
     /// What a slot costs at each kept-token count that can be drawn, compared with the largest: operations of the tokenizer's forward pass,
     /// source recovery included. Losses, discriminator and frozen networks cost the same at every count and are left out; so the costs differ a
@@ -24,9 +25,10 @@ public struct TrainingPlan: Sendable {
         precondition(sampleCount > 0, "a plan needs samples")
         self.configuration = configuration
         self.sampleCount = sampleCount
-        keptTokens = configuration.tokenizer.keptTokens
+        let tokenizer = configuration.task == .tokenizer ? configuration.tokenizer : nil
+        keptTokens = tokenizer?.keptTokens
         let parts = Set(ForwardPass.Part.allCases)
-        let operations = keptTokens.candidates.map { ($0, ForwardPass(configuration.tokenizer, kept: $0).flops(parts)) }
+        let operations = tokenizer.map { tokenizer in tokenizer.keptTokens.candidates.map { ($0, ForwardPass(tokenizer, kept: $0).flops(parts)) } } ?? []
         let most = operations.map { $0.1 }.max() ?? 1
         costs = Dictionary(operations.map { ($0.0, $0.1 / most) }) { $1 }
         mergeRatio = Philox(seed: UInt64(configuration.seed), domain: "merge-ratio")
@@ -43,9 +45,10 @@ public struct TrainingPlan: Sendable {
     /// Epochs done after `steps` steps, as a fraction.
     public func epochs(after steps: Int) -> Double { Double(steps) / Double(stepsPerEpoch) }
 
-    /// The kept-token count K of a step; the same for all its images.
+    /// The kept-token count K of a step in a tokenizer's training; the same for all its images.
     public func keptTokens(step: Int) -> Int {
-        switch configuration.merging.draw {
+        guard let keptTokens else { preconditionFailure("a step of \(configuration.task) draws no number of kept tokens") }
+        return switch configuration.merging.draw {
         case .random: keptTokens.keptTokens(at: mergeRatio.uniform(step: step))
         case .sawtooth: keptTokens.keptTokens(at: 0.01 * Double(step % stepsPerEpoch % 100))
         }
@@ -54,12 +57,15 @@ public struct TrainingPlan: Sendable {
     public func learningRate(step: Int) -> Double { configuration.optimizer.learningRate * schedule.factor(step: step) }
 
     private var schedule: LearningRateSchedule {
-        let optimizer = configuration.optimizer
+        let (optimizer, steps) = (configuration.optimizer, configuration.training.steps)
         let course: LearningRateSchedule.Course
         switch optimizer.schedule {
         case .constant: course = .constant
         case .steps: course = .steps(at: optimizer.dropEpochs.map { $0 * stepsPerEpoch }, factor: optimizer.dropFactor)
-        case .cosine: course = .cosine(end: configuration.training.steps, minimum: optimizer.minimumShare)
+        case .cosine: course = .cosine(end: steps, minimum: optimizer.minimumShare)
+        case .holdLinear: return .warmUpHoldLinear(warmUp: optimizer.warmUpSteps, steps: steps)
+        case .cosineFloor: return .cosineWarmUp(warmUp: optimizer.warmUpSteps, steps: steps)
+        case .stepDrops: return .stepDrops(warmUp: optimizer.warmUpSteps, steps: steps)
         }
         return LearningRateSchedule(course, warmUp: optimizer.warmUpSteps)
     }
@@ -87,8 +93,13 @@ public struct TrainingPlan: Sendable {
 
     /// The numbers of a step that its journal line and its metrics begin with.
     func values(step: Int) -> [String: Double] {
-        ["kept_tokens": Double(keptTokens(step: step)), "learning_rate": learningRate(step: step)]
+        var values = ["learning_rate": learningRate(step: step)]
+        if keptTokens != nil { values["kept_tokens"] = Double(keptTokens(step: step)) }
+        return values
     }
+
+    /// What a slot of a step costs, compared with one of the most expensive step.
+    private func relativeCost(step: Int) -> Double { keptTokens == nil ? 1 : costs[keptTokens(step: step)] ?? 1 }
 
     /// What both sides must agree on; `values` and the relative cost of a slot.
     public func stepPlan(_ step: Int) -> StepPlan {
@@ -98,7 +109,7 @@ public struct TrainingPlan: Sendable {
         }
         return StepPlan(
             step: step, epoch: epoch(of: step), slots: configuration.training.slots,
-            values: values(step: step).merging([StepPlan.relativeCostName: costs[keptTokens(step: step)] ?? 1]) { $1 },
+            values: values(step: step).merging([StepPlan.relativeCostName: relativeCost(step: step)]) { $1 },
             samplesDigest: hash.finish())
     }
 }

@@ -8,11 +8,11 @@ import Transport
 /// the digest of the weights. All of that is made by whoever writes; the loop pays for a copy of the vectors only (`SnapshotMemory`).
 public struct TrainingSnapshot: CheckpointContent {
     private let state: TrainingState
-    private let model: StageOneModel
+    private let model: any TrainedModel
     private let facts: TrainingState.Facts
 
     /// A snapshot that shares the state's memory: nothing may change it before the snapshot is written.
-    init(sharing state: TrainingState, model: StageOneModel, facts: TrainingState.Facts) {
+    init(sharing state: TrainingState, model: any TrainedModel, facts: TrainingState.Facts) {
         self.state = state
         self.model = model
         self.facts = facts
@@ -27,7 +27,7 @@ public struct TrainingSnapshot: CheckpointContent {
             "run_id": .string(facts.runID), "dataset_fingerprint": .string(facts.datasetFingerprint),
             "sample_count": .integer(facts.sampleCount), "numeric_class": .string(facts.numericClass),
             "build": .string(BuildVersion.current), "weights_digest": .string(state.weightsDigest),
-        ]
+        ].merging(facts.source) { mine, _ in mine }
     }
 
     public var deferredArrays: [DeferredArray] {
@@ -53,11 +53,11 @@ public struct TrainingSnapshot: CheckpointContent {
 /// Memory that snapshots are copied into, used again as soon as a snapshot is written: the system is asked for it once, when training begins, and
 /// a second time if a snapshot is due while another is being written. Belongs to one thread.
 public struct SnapshotMemory {
-    private let model: StageOneModel
+    private let model: any TrainedModel
     private var buffers: BufferPool
 
     /// Takes the memory of the first snapshot at once: weights, two moments and average, 16 bytes a parameter.
-    public init(model: StageOneModel) {
+    public init(model: any TrainedModel) {
         self.model = model
         buffers = BufferPool(count: 4 * model.layout.count * MemoryLayout<Float>.stride)
         _ = buffers.take()

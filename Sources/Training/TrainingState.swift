@@ -24,16 +24,16 @@ public struct TrainingState: Sendable {
     /// The digest of what workers get, recomputed from the tensors of a checkpoint; `/model` and `/statistics` are enough.
     ///
     /// - Throws: `TrainingError.unsuitableCheckpoint` if a tensor is missing or has another shape.
-    static func weightsDigest(of loaded: LoadedCheckpoint, model: StageOneModel) throws -> String {
+    static func weightsDigest(of loaded: LoadedCheckpoint, model: any TrainedModel) throws -> String {
         weightsDigest(try vector("model", of: loaded, layout: model.layout), try statistics(of: loaded, model: model))
     }
 
     /// A new run's state.
-    public init(model: StageOneModel, seed: UInt64) {
+    public init(model: any TrainedModel, seed: UInt64) {
         self.init(model: model, weights: model.layout.initialWeights(seed: seed))
     }
 
-    private init(model: StageOneModel, weights: Tensor) {
+    private init(model: any TrainedModel, weights: Tensor) {
         optimizer = AdamW.State(weights: weights)
         statistics = model.initialStatistics
         step = 0
@@ -42,7 +42,7 @@ public struct TrainingState: Sendable {
     /// A new run's state, its encoder started from a larger transformer if the configuration names one.
     ///
     /// - Throws: `PretrainedError` if the transformer's file cannot be read, `TrainingError.unsuitableStart` if it is too small.
-    public init(model: StageOneModel, configuration: RunConfiguration) throws {
+    public init(model: any TrainedModel, configuration: RunConfiguration) throws {
         let weights = model.layout.initialWeights(seed: UInt64(configuration.seed))
         if let file = configuration.model.encoderStart {
             let network = try NetworkFile(file: file, kind: .dinov2)
@@ -68,11 +68,14 @@ public struct TrainingState: Sendable {
         public var epoch: Int
         /// The step that the run began with.
         public var firstStep: Int
+        /// What the source says of itself.
+        public var source: [String: AttributeValue]
 
         public init(
             configuration: RunConfiguration, runID: String, datasetFingerprint: String, sampleCount: Int, numericClass: String, epoch: Int,
-            firstStep: Int = 0
+            firstStep: Int = 0, source: [String: AttributeValue] = [:]
         ) {
+            self.source = source
             self.configuration = configuration
             self.runID = runID
             self.datasetFingerprint = datasetFingerprint
@@ -84,14 +87,14 @@ public struct TrainingState: Sendable {
     }
 
     /// The state as a checkpoint, all of it in memory: for small models. A run takes a `TrainingSnapshot`.
-    public func checkpoint(model: StageOneModel, facts: Facts) -> Checkpoint {
+    public func checkpoint(model: any TrainedModel, facts: Facts) -> Checkpoint {
         Checkpoint(TrainingSnapshot(sharing: self, model: model, facts: facts))
     }
 
     /// The state of a checkpoint.
     ///
     /// - Throws: `TrainingError.unsuitableCheckpoint` if a tensor is missing or has another shape, or the weights do not have their digest.
-    public init(_ loaded: LoadedCheckpoint, model: StageOneModel) throws {
+    public init(_ loaded: LoadedCheckpoint, model: any TrainedModel) throws {
         let checkpoint = loaded.checkpoint
         func vector(_ group: String) throws -> Tensor { try TrainingState.vector(group, of: loaded, layout: model.layout) }
         func moments(_ moment: String) throws -> Tensor {
@@ -119,7 +122,7 @@ public struct TrainingState: Sendable {
         }
     }
 
-    private static func statistics(of loaded: LoadedCheckpoint, model: StageOneModel) throws -> StageOneStatistics {
+    private static func statistics(of loaded: LoadedCheckpoint, model: any TrainedModel) throws -> StageOneStatistics {
         let start = model.initialStatistics
         var values = start.values
         let stored = loaded.checkpoint.arrays(under: "/statistics")

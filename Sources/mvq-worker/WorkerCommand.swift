@@ -2,7 +2,6 @@ import ArgumentParser
 import CommandSupport
 import Fleet
 import Foundation
-import ImageData
 import Logging
 import Synchronization
 import TensorCore
@@ -79,9 +78,9 @@ struct WorkerCommand: ParsableCommand {
             guard times == 1, let loop = running.withLock({ $0 }) else { _exit(0) }
             loop.requestStop(reason: "asked to stop")
         }
-        let folder = try data.map { try ImageFolder(root: $0, split: "train") }
-        let fingerprint = try folder?.fingerprint()
-        let worker = WorkerRun(folder: folder, threads: threads) { [logger] text, isRoutine in
+        let source = try data.map { try SampleSources.open($0) }
+        let fingerprint = try source?.datasetFingerprint()
+        let worker = WorkerRun(source: source, threads: threads) { [logger] text, isRoutine in
             logger.log(level: isRoutine ? .debug : .info, "\(text)")
         }
         var timing = FleetTiming()

@@ -69,7 +69,7 @@ import Transport
     private func worker(
         _ world: World, threads: Int, hasData: Bool, log: @escaping WorkerRun.Log = { _, _ in }
     ) throws -> WorkerRun {
-        let worker = WorkerRun(folder: hasData ? world.folder : nil, threads: threads, log: log)
+        let worker = WorkerRun(source: hasData ? world.folder : nil, threads: threads, log: log)
         try worker.join(world.welcome())
         return worker
     }

@@ -105,7 +105,8 @@ public struct ImageFolder: Sendable {
     }
 
     /// Whether `path` is a folder or a link to one.
-    static func isFolder(_ path: String) -> Bool {
+    /// Whether there is a folder of this path.
+    public static func isFolder(_ path: String) -> Bool {
         var status = stat()
         return stat(path, &status) == 0 && status.st_mode & S_IFMT == S_IFDIR
     }

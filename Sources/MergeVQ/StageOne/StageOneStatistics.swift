@@ -16,6 +16,9 @@ public struct StageOneStatistics: Sendable {
         }
     }
 
+    /// Of a model that remembers nothing.
+    public static let none = StageOneStatistics(discriminator: nil, centre: nil)
+
     private init(discriminator: DiscriminatorStatistics?, centre: AlignmentCentre?) {
         self.discriminator = discriminator
         self.centre = centre

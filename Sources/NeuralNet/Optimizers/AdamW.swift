@@ -54,15 +54,18 @@ public struct AdamW: Sendable {
         }
     }
 
-    /// A range of the vectors whose gradient is clipped on its own: one optimizer of several that step together.
+    /// A range of the vectors with a scale and a decay of its own: one optimizer of several that step together, or parameters that do not decay.
     public struct Part: Sendable {
         public let range: Range<Int>
         /// A factor on the gradient, from clipping.
         public let gradientScale: Double
+        /// Instead of the optimizer's; nil for the optimizer's.
+        public let weightDecay: Double?
 
-        public init(range: Range<Int>, gradientScale: Double) {
+        public init(range: Range<Int>, gradientScale: Double, weightDecay: Double? = nil) {
             self.range = range
             self.gradientScale = gradientScale
+            self.weightDecay = weightDecay
         }
     }
 
@@ -84,7 +87,7 @@ public struct AdamW: Sendable {
         for part in parts {
             let coefficients = AdamWCoefficients(
                 learningRate: Float(learningRate), beta1: Float(beta1), beta2: Float(beta2), epsilon: Float(epsilon),
-                weightDecay: Float(weightDecay), correction1: Float(1 - pow(beta1, step)),
+                weightDecay: Float(part.weightDecay ?? weightDecay), correction1: Float(1 - pow(beta1, step)),
                 correction2Root: Float((1 - pow(beta2, step)).squareRoot()), gradientScale: Float(part.gradientScale),
                 emaDecay: Float(emaDecay))
             let tile = 1 << 16

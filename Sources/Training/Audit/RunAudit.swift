@@ -62,7 +62,7 @@ public struct RunAudit {
 
     /// Reads every checkpoint there is; a damaged one is a problem.
     private mutating func readCheckpoints() throws -> [Facts] {
-        let model = StageOneModel(run.configuration.stageOne)
+        let model = run.configuration.trainedModel
         let steps = try run.store.steps()
         var facts: [Facts] = []
         for (number, step) in steps.enumerated() {
@@ -101,12 +101,12 @@ public struct RunAudit {
     private func sampleCount(_ data: String?, _ checkpoints: [Facts]) throws -> Int? {
         let newest = checkpoints.last?.attributes
         guard let data else { return newest?["sample_count"]?.integer.flatMap { $0 > 0 ? $0 : nil } }
-        let folder = try ImageFolder(root: data, split: "train")
-        let fingerprint = try folder.fingerprint()
+        let source = try run.configuration.source(at: data)
+        let fingerprint = try source.datasetFingerprint()
         if let stored = newest?["dataset_fingerprint"]?.string, stored != fingerprint {
             throw TrainingError.otherDataset(run: run.path, stored: stored, given: fingerprint)
         }
-        return folder.count
+        return source.count
     }
 
     // MARK: Journal
@@ -180,7 +180,7 @@ public struct RunAudit {
             report.unknown.append("where the weights of checkpoint \(checkpoint.step), with which the run began, come from")
             return
         }
-        let model = StageOneModel(run.configuration.stageOne)
+        let model = run.configuration.trainedModel
         let start = TrainingState(model: model, seed: UInt64(run.configuration.seed)).weightsDigest
         guard checkpoint.weightsDigest == start else {
             return report.add(problem("weightsDigest", "is \(checkpoint.weightsDigest.prefix(16)), the seed gives \(start.prefix(16))"))

@@ -1,7 +1,6 @@
 import Checkpoints
 import Fleet
 import Foundation
-import ImageData
 import TensorCore
 
 /// Computes steps of a run again, alone in one process, from the newest checkpoint before them, and compares everything that comes out with the
@@ -48,10 +47,11 @@ public struct RunReplay {
 
     private let run: StoredRun
     private let records: [JournalRecord]
-    private let task: TokenizerTask
+    private let task: any WorkerTask
+    private let model: any TrainedModel
+    private let vectors: TrainingVectors
     private let plan: TrainingPlan
     private let pool: ThreadPool
-    private let prefetch: SlotPrefetch
     private var report: Report
     private var state: TrainingState
 
@@ -86,16 +86,17 @@ public struct RunReplay {
         if let stored = attributes["numeric_class"]?.string, stored != NumericEnvironment.numericClass {
             throw TrainingError.otherNumericClass(run: path, stored: stored, here: NumericEnvironment.numericClass)
         }
-        let folder = try ImageFolder(root: data, split: "train")
-        let fingerprint = try folder.fingerprint()
+        let source = try run.configuration.source(at: data)
+        let fingerprint = try source.datasetFingerprint()
         if let stored = attributes["dataset_fingerprint"]?.string, stored != fingerprint {
             throw TrainingError.otherDataset(run: path, stored: stored, given: fingerprint)
         }
-        task = try TokenizerTask(run.configuration)
-        plan = TrainingPlan(configuration: run.configuration, sampleCount: folder.count)
+        plan = TrainingPlan(configuration: run.configuration, sampleCount: source.count)
+        task = try run.configuration.workerTask(plan: plan, store: SampleStore(source: source), threads: threads)
+        model = run.configuration.trainedModel
+        vectors = TrainingVectors(model)
         pool = ThreadPool(threads: threads)
-        prefetch = SlotPrefetch(task.transforms, threads: min(threads, 8)) { (folder.path(of: $0), try folder.bytes(of: $0)) }
-        state = try TrainingState(loaded, model: task.model)
+        state = try TrainingState(loaded, model: model)
         report = Report(run: path, checkpoint: loaded.file, checkpointStep: state.step, skipped: skipped)
     }
 
@@ -122,7 +123,7 @@ public struct RunReplay {
                 journaled: before.weightsDigest, computed: state.weightsDigest)
             return
         }
-        let update = StepUpdate(plan, model: task.model, vectors: task.vectors, pool: pool)
+        let update = StepUpdate(plan, model: model, vectors: vectors, pool: pool)
         let slots = run.configuration.training.slots
         for step in first...last {
             guard let journaled = record(of: step) else { preconditionFailure("step \(step) is not in the journal") }
@@ -146,19 +147,17 @@ public struct RunReplay {
     /// The sum of all slots, added up in the tree of the coordinator.
     private func sum(step: Int, slotDone: (Int) -> Void) throws -> Tensor {
         let weights = Tensor(uninitialised: [task.weightsCount])
-        task.vectors.pack(weights: state.optimizer.weights, statistics: state.statistics, into: weights)
+        vectors.pack(weights: state.optimizer.weights, statistics: state.statistics, into: weights)
         let slots = run.configuration.training.slots
-        let feed = prefetch.begin(step: step, slots: (0..<slots).map { plan.samples(step: step, slot: $0) })
-        defer { feed.drop() }
+        let computation = task.begin(step: step, block: .all(slots: slots))
+        defer { computation.drop() }
         var tree = SlotTree<Tensor>(slots: slots)
         var root: Tensor?
         for slot in 0..<slots {
             slotDone(slot)
-            guard let views = try feed.next() else { preconditionFailure("slot \(slot) of step \(step) was dropped") }
+            guard try computation.next() else { preconditionFailure("slot \(slot) of step \(step) was dropped") }
             let result = Tensor(uninitialised: [task.resultCount])
-            try task.computeSlot(
-                weights: weights, views: views.images, samples: views.samples, step: step, slot: slot, kept: plan.keptTokens(step: step),
-                into: result, pool: pool)
+            try computation.compute(weights: weights, into: result, pool: pool)
             root = tree.insert(result, at: SlotBlock(level: 0, index: slot)) { left, right in
                 left.accumulateInPlace(right, pool: pool)
                 return left

@@ -35,6 +35,19 @@ struct ConfigurationReader: ConfigurationVisitor {
         configuration = result
     }
 
+    /// One field at the top of a configuration, which says how to read the rest; nil if it is not there, or if the text is no configuration.
+    static func field<Value: ConfigurationScalar>(
+        _ key: String, of text: String, file: String, overrides: [(key: String, value: String)], as kind: Value.Type
+    ) throws -> Value? {
+        let mapping = (try? Yams.compose(yaml: text))?.mapping
+        guard let mapping, mapping[key] != nil || overrides.contains(where: { $0.key == key }) else { return nil }
+        let reader = ConfigurationReader(file: file, path: "", mapping: mapping, overrides: Dictionary(overrides.map { ($0.key, $0.value) }) { $1 })
+        // Read as an optional, so that there is something to begin with.
+        var value: Value?
+        try reader.field(key, &value)
+        return value
+    }
+
     func field<Value: ConfigurationScalar>(_ key: String, _ value: inout Value) throws {
         if let text = overrides[path + key] {
             let node = try? Yams.compose(yaml: text)

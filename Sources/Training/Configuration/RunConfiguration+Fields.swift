@@ -3,17 +3,31 @@ import MergeVQ
 /// The fields by their names in configuration files, each with what its value must satisfy.
 extension RunConfiguration {
     mutating func visit(_ fields: any ConfigurationVisitor) throws {
+        try fields.field("task", &task)
         try fields.field("seed", &seed, must: "0 or more") { $0 >= 0 }
+        switch task {
+        case .tokenizer: try visitTokenizer(fields)
+        case .generator:
+            try fields.section("generator") { try generator.visit($0) }
+            try visitTraining(fields)
+        }
+    }
+
+    private mutating func visitTokenizer(_ fields: any ConfigurationVisitor) throws {
         try fields.section("model") { try model.visit($0) }
         try fields.section("merging") { try merging.visit($0, model) }
         try fields.section("losses") { try losses.visit($0) }
         try fields.section("perceptual") { try perceptual.visit($0) }
         try fields.section("discriminator") { try discriminator.visit($0, losses, imageSize: model.imageSize) }
         try fields.section("alignment") { try alignment.visit($0, losses, downsampling: model.downsampling) }
+        try visitTraining(fields)
+        try fields.section("evaluation") { try evaluation.visit($0, model, merging, perceptual) }
+    }
+
+    private mutating func visitTraining(_ fields: any ConfigurationVisitor) throws {
         try fields.section("training") { try training.visit($0) }
         try fields.section("optimizer") { try optimizer.visit($0) }
         try fields.section("checkpoints") { try checkpoints.visit($0) }
-        try fields.section("evaluation") { try evaluation.visit($0, model, merging, perceptual) }
     }
 }
 

@@ -5,6 +5,8 @@ import NeuralNet
 /// Everything that defines a training run, as in a file of `configs/`. Defaults are those of the G+R-tiny tokenizer (spec 14), with the losses off
 /// that need another network: which one is for a configuration to say.
 public struct RunConfiguration: Sendable, Equatable {
+    /// What is trained; only the sections that belong to it are read and written.
+    public var task = Task.tokenizer
     /// Of all randomness of the run.
     public var seed = 1
     public var model = Model()
@@ -17,8 +19,17 @@ public struct RunConfiguration: Sendable, Equatable {
     public var optimizer = Optimizer()
     public var checkpoints = Checkpoints()
     public var evaluation = Evaluation()
+    public var generator = Generator()
 
     public init() {}
+
+    /// What a run trains.
+    public enum Task: String, Sendable, CaseIterable {
+        /// Stage 1: images to tokens and back.
+        case tokenizer
+        /// Stage 2: classes to tokens.
+        case generator
+    }
 
     /// The tokenizer's architecture (spec 2, 4).
     public struct Model: Sendable, Equatable {
@@ -191,7 +202,18 @@ public struct RunConfiguration: Sendable, Equatable {
         public var emaDecay = 0.99
 
         /// The course of the learning rate.
-        public enum Schedule: String, Sendable, CaseIterable { case constant, steps, cosine }
+        public enum Schedule: String, Sendable, CaseIterable {
+            case constant, steps, cosine
+            /// The official generators': warm-up, hold, straight down to a tenth at `training.steps`.
+            case holdLinear = "hold_linear"
+            /// RandAR's: warm-up, half a cosine down to a twentieth at `training.steps`.
+            case cosineFloor = "cosine_floor"
+            /// The paper's generators': warm-up, a tenth from 80 % of `training.steps`, a hundredth from 95 %.
+            case stepDrops = "step_drops"
+
+            /// Whether the rates follow from `training.steps`.
+            var endsWithSteps: Bool { self != .constant && self != .steps }
+        }
     }
 
     /// Evaluation while training goes on (spec 9).
@@ -222,6 +244,7 @@ public struct RunConfiguration: Sendable, Equatable {
     }
 }
 
+extension RunConfiguration.Task: ConfigurationChoice {}
 extension RunConfiguration.Model.Stem: ConfigurationChoice {}
 extension KeptTokenDistribution.Shape: ConfigurationChoice {}
 extension MergeSchedule: ConfigurationChoice {}
@@ -272,8 +295,9 @@ extension RunConfiguration {
     /// Reads the text of a configuration; `file` is its name in complaints.
     public init(yaml: String, file: String, overrides: [(key: String, value: String)] = []) throws {
         self.init()
+        if let task = try ConfigurationReader.field("task", of: yaml, file: file, overrides: overrides, as: Task.self) { setDefaults(of: task) }
         try ConfigurationReader.read(yaml, file: file, overrides: overrides, into: &self) { try $0.visit($1) }
-        let weights = ForwardPass(tokenizer, kept: merging.keptTokens).weightCount
+        let weights = task == .tokenizer ? ForwardPass(tokenizer, kept: merging.keptTokens).weightCount : Double(trainedModel.layout.count)
         guard weights <= RunConfiguration.mostWeights else {
             throw ConfigurationError(
                 file, "model has \(weights) weights, more than \(RunConfiguration.mostWeights); lower model.channels, model.channel_multipliers,"

@@ -15,7 +15,7 @@ extension CoordinatorRun: CoordinatorDelegate {
         return BulkPayload(buffer)
     }
 
-    public func sample(_ id: Int) throws -> [UInt8] { try folder.bytes(of: id) }
+    public func sample(_ id: Int) throws -> [UInt8] { try source.bytes(of: id) }
 
     public func merge(step: Int, block: SlotBlock, gradient: BulkBuffer) throws {
         Failpoints.reach(.coordinatorCollect)

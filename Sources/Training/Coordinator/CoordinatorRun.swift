@@ -4,7 +4,6 @@ import Failpoints
 import Fleet
 import Foundation
 import ImageData
-import MergeVQ
 import NeuralNet
 import Synchronization
 import Telemetry
@@ -13,15 +12,15 @@ import Transport
 
 /// A training run on the head node: owns weights, optimizer state, journal and checkpoints, and does the one thing per step that no worker does,
 /// the update.
-// Sendable: `requestStop` touches only what is atomic or behind the mutex, `sample` only the folder. All else belongs to the thread of `run()`, and while
+// Sendable: `requestStop` touches only what is atomic or behind the mutex, `sample` only the source. All else belongs to the thread of `run()`, and while
 // the fleet's loop runs to the one thread that its merges and step ends come from.
 public final class CoordinatorRun: @unchecked Sendable {
     let configuration: RunConfiguration
     private let options: CoordinatorOptions
     private let directory: RunDirectory
-    let folder: ImageFolder
+    let source: any SampleSource
     let plan: TrainingPlan
-    private let model: StageOneModel
+    private let model: any TrainedModel
     let vectors: TrainingVectors
     private let facts: TrainingState.Facts
     let pool: ThreadPool
@@ -53,16 +52,16 @@ public final class CoordinatorRun: @unchecked Sendable {
     /// - Throws: one-line errors with their exit codes: data (65), checkpoints (66), lock held (73), disk (74), configuration (78), address (69).
     public init(configuration: RunConfiguration, options: CoordinatorOptions, progress: ProgressLine) throws {
         Failpoints.reach(.coordinatorBoot)
-        model = StageOneModel(configuration.stageOne)
-        vectors = TrainingVectors(model)
-        let configuration = try configuration.withNetworkDigests(for: model)
+        source = try configuration.source(at: options.data)
+        let configuration = try configuration.completed(for: source)
         self.configuration = configuration
         self.options = options
-        folder = try ImageFolder(root: options.data, split: "train")
-        let fingerprint = try folder.fingerprint()
+        model = configuration.trainedModel
+        vectors = TrainingVectors(model)
+        let fingerprint = try source.datasetFingerprint()
         directory = try RunDirectory(options.run)
         Failpoints.reach(.coordinatorLock)
-        plan = TrainingPlan(configuration: configuration, sampleCount: folder.count)
+        plan = TrainingPlan(configuration: configuration, sampleCount: source.count)
         pool = ThreadPool(threads: options.threads)
         update = StepUpdate(plan, model: model, vectors: vectors, pool: pool)
         journal = try RunJournal(run: directory)
@@ -83,8 +82,8 @@ public final class CoordinatorRun: @unchecked Sendable {
         firstStep = start.state.step
         audit = try journal.audit(before: start.state.step)
         facts = TrainingState.Facts(
-            configuration: configuration, runID: start.runID.description, datasetFingerprint: fingerprint, sampleCount: folder.count,
-            numericClass: NumericEnvironment.numericClass, epoch: 0, firstStep: start.firstStep)
+            configuration: configuration, runID: start.runID.description, datasetFingerprint: fingerprint, sampleCount: source.count,
+            numericClass: NumericEnvironment.numericClass, epoch: 0, firstStep: start.firstStep, source: source.attributes)
         grace = StopGrace(seconds: options.graceSeconds, checkpointBytes: 4 * model.layout.count * MemoryLayout<Float>.stride)
         tree = SlotTree(slots: configuration.training.slots)
         weightBuffers = BufferPool(count: vectors.weightsCount * MemoryLayout<Float>.stride)
@@ -99,11 +98,11 @@ public final class CoordinatorRun: @unchecked Sendable {
         for note in start.notes { report.event(note) }
     }
 
-    /// The evaluator of a run that has one; without validation images there is nothing to evaluate, which is said.
+    /// The evaluator of a run of tokenizers that has one; without validation images there is nothing to evaluate, which is said.
     private static func evaluator(
         _ configuration: RunConfiguration, _ options: CoordinatorOptions, _ plan: TrainingPlan, _ directory: RunDirectory, _ progress: ProgressLine
     ) throws -> CheckpointEvaluator? {
-        guard configuration.evaluation.everySteps > 0 || configuration.evaluation.everyEpochs > 0 else { return nil }
+        guard configuration.task == .tokenizer, configuration.evaluation.everySteps > 0 || configuration.evaluation.everyEpochs > 0 else { return nil }
         let folder: ImageFolder
         do {
             folder = try ImageFolder(root: options.data, split: "val")
@@ -174,8 +173,8 @@ public final class CoordinatorRun: @unchecked Sendable {
             FleetExit(
                 exitCode: exit.exitCode,
                 text: RemoteSample.resolve(
-                    exit.text + (poison.map { "; the slot's images are \(RemoteSample.names($0))" } ?? ""), count: folder.count
-                ) { folder.path(of: $0) })
+                    exit.text + (poison.map { "; the slot's images are \(RemoteSample.names($0))" } ?? ""), count: source.count
+                ) { source.path(of: $0) })
         case ExitCode.unavailable: FleetExit(exitCode: exit.exitCode, text: "\(endpoint): \(exit.text)")
         default: exit
         }
@@ -201,7 +200,7 @@ public final class CoordinatorRun: @unchecked Sendable {
         var fleet = CoordinatorConfiguration(
             runID: runID, generation: UInt64(directory.generation), buildVersion: BuildVersion.current,
             numericClass: facts.numericClass, configuration: configuration.yaml, datasetFingerprint: facts.datasetFingerprint,
-            sampleCount: folder.count, weightsBytes: vectors.weightsCount * MemoryLayout<Float>.stride,
+            sampleCount: source.count, weightsBytes: vectors.weightsCount * MemoryLayout<Float>.stride,
             gradientBytes: vectors.resultCount * MemoryLayout<Float>.stride)
         fleet.canary = try Canary(configuration, pool: pool)
         fleet.numericClassMend = NumericEnvironment.mend(forClass: facts.numericClass)

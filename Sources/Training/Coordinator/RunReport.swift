@@ -70,6 +70,9 @@ final class RunReport: Sendable {
 
     /// The losses of the progress line, those that are on.
     private func terms(of values: [String: Double]) -> [ProgressState.Term] {
+        guard plan.configuration.task == .tokenizer else {
+            return ["nll", "bits_per_token"].compactMap { name in values[name].map { .init(name == "nll" ? "nll" : "bits", $0) } }
+        }
         let norm = plan.configuration.losses.reconstructionNorm.rawValue
         var terms: [ProgressState.Term] = [.init(norm, values["reconstruction"] ?? 0)]
         for (label, name) in [("lpips", "perceptual"), ("gan", "generator"), ("disc", "discriminator"), ("align", "alignment")] {

@@ -16,7 +16,7 @@ struct RunStart {
     /// - Throws: `TrainingError`, `CheckpointError`, `FileError`: another configuration or dataset, no valid checkpoint among damaged ones.
     init(
         _ options: CoordinatorOptions, directory: RunDirectory, store: CheckpointStore, journal: RunJournal, configuration: RunConfiguration,
-        model: StageOneModel, fingerprint: String
+        model: any TrainedModel, fingerprint: String
     ) throws {
         try RunStart.check(configuration, against: directory)
         var notes: [String] = []
@@ -91,8 +91,7 @@ struct RunStart {
 
     /// Fields that may change between the parts of a run: they move no bit of the steps already done.
     static func mayChange(_ key: String, _ configuration: RunConfiguration) -> Bool {
-        // The cosine ends at the last step.
-        (key == "training.steps" && configuration.optimizer.schedule != .cosine) || key == "training.recompute"
+        (key == "training.steps" && !configuration.optimizer.schedule.endsWithSteps) || key == "training.recompute"
             || key.hasPrefix("checkpoints.") || key.hasPrefix("evaluation.")
     }
 
@@ -108,7 +107,7 @@ struct RunStart {
         let stored = try RunConfiguration(yaml: yaml, file: file)
         let pairs = zip(configuration.entries, stored.entries).filter { $0.value != $1.value && !mayChange($0.key, configuration) }
         return try pairs.map { mine, theirs in
-            guard !mine.key.hasPrefix("model."), !mine.key.hasPrefix("discriminator.") else {
+            guard !["task", "model.", "discriminator.", "generator."].contains(where: mine.key.hasPrefix) else {
                 throw TrainingError.otherConfiguration(run: file, key: mine.key, stored: theirs.value, given: mine.value)
             }
             return "\(mine.key) \(mine.value), was \(theirs.value)"

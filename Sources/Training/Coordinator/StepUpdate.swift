@@ -1,5 +1,4 @@
 import Checksums
-import MergeVQ
 import NeuralNet
 import TensorCore
 
@@ -18,12 +17,12 @@ struct StepUpdate {
     }
 
     private let plan: TrainingPlan
-    private let model: StageOneModel
+    private let model: any TrainedModel
     private let vectors: TrainingVectors
     private let optimizer: AdamW
     private let pool: ThreadPool
 
-    init(_ plan: TrainingPlan, model: StageOneModel, vectors: TrainingVectors, pool: ThreadPool) {
+    init(_ plan: TrainingPlan, model: any TrainedModel, vectors: TrainingVectors, pool: ThreadPool) {
         self.plan = plan
         self.model = model
         self.vectors = vectors
@@ -53,13 +52,15 @@ struct StepUpdate {
         }
         // Each optimizer's gradient is clipped by its own norm.
         var norms: [String: Double] = [:]
-        let parts = try model.optimizers.map { optimizer in
+        let parts = try model.optimizers.flatMap { optimizer in
             let part = outcome.gradient.slice(from: optimizer.range.lowerBound, [optimizer.range.count])
             let norm = part.sumOfSquares(pool: pool).squareRoot()
             try requireFinite(norm.isFinite, "the \(optimizer.name)'s gradient")
             norms[optimizer.name == "generator" ? "gradient_norm" : "gradient_norm_\(optimizer.name)"] = norm
-            return AdamW.Part(
-                range: optimizer.range, gradientScale: clippingFactor(norm: norm, limit: plan.configuration.optimizer.gradientClip))
+            let scale = clippingFactor(norm: norm, limit: plan.configuration.optimizer.gradientClip)
+            return model.decayRanges(of: optimizer.range).map {
+                AdamW.Part(range: $0.range, gradientScale: scale, weightDecay: $0.decays ? nil : 0)
+            }
         }
         let learningRate = plan.learningRate(step: step)
         optimizer.update(&state.optimizer, gradient: outcome.gradient, learningRate: learningRate, parts: parts, pool: pool)

@@ -30,18 +30,29 @@ public struct TokenizerCheckpoint {
     public init(path: String, weights which: Weights) throws {
         let group = which == .ema ? "ema" : "model"
         let loaded = try TokenizerCheckpoint.load(path, group: group)
-        guard let yaml = loaded.checkpoint.attributes["config"]?.string else {
-            throw TrainingError.unsuitableCheckpoint(file: loaded.file, reason: "holds no configuration; it is not a training checkpoint of mvq")
-        }
         file = loaded.file
         self.which = which
         step = loaded.checkpoint.step
         // An imported file has no manifest; its digests lie inside.
         warning = loaded.checkpoint.attributes["kind"] == nil ? loaded.manifest.warning(for: loaded.file) : nil
-        configuration = try RunConfiguration(yaml: yaml, file: "\(loaded.file) (config)")
+        configuration = try TokenizerCheckpoint.configuration(of: loaded, task: .tokenizer)
         let (tokenizer, layout) = Tokenizer.build(configuration.tokenizer)
         self.tokenizer = tokenizer
         weights = try TrainingState.vector(group, of: loaded, layout: layout)
+    }
+
+    /// The configuration that a checkpoint holds.
+    ///
+    /// - Throws: `ConfigurationError`, and `TrainingError` if there is none, or one of another task.
+    static func configuration(of loaded: LoadedCheckpoint, task: RunConfiguration.Task) throws -> RunConfiguration {
+        guard let yaml = loaded.checkpoint.attributes["config"]?.string else {
+            throw TrainingError.unsuitableCheckpoint(file: loaded.file, reason: "holds no configuration; it is not a training checkpoint of mvq")
+        }
+        let configuration = try RunConfiguration(yaml: yaml, file: "\(loaded.file) (config)")
+        guard configuration.task == task else {
+            throw TrainingError.unsuitableCheckpoint(file: loaded.file, reason: "is of a \(configuration.task.rawValue); give that of a \(task.rawValue)")
+        }
+        return configuration
     }
 
     /// Loads and verifies a checkpoint file, or the newest valid checkpoint of a run directory.

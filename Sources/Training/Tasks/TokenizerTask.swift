@@ -78,21 +78,11 @@ public struct TokenizerTask: Sendable {
             of: StageOneBatch(images: views[0], alignment: alignment), weights: parameters, statistics: statistics,
             perceptualWeights: frozen.perceptual, kept: kept, into: result.slice(from: 0, [layout.count]),
             recomputation: configuration.training.recompute, pool: pool)
-        damage(result, as: Failpoints.reach(.workerGradient))
+        result.slice(from: 0, [layout.count]).damage(as: Failpoints.reach(.workerGradient))
         if let culprit = notFinite(pass, images: Float(views[0].shape[0]), gradient: result, pool: pool) {
             throw TrainingError.notFinite(step: step, slot: slot, what: culprit, samples: samples)
         }
-        vectors.pack(pass, images: views[0].shape[0], into: result)
-    }
-
-    /// What a faulty machine would do to a gradient, when a drill asks for it: the highest fraction bit of its first number that is not 0, or a NaN.
-    private func damage(_ gradient: Tensor, as action: FaultPlan.Action?) {
-        guard let action, let place = (0..<layout.count).first(where: { gradient.pointer[$0] != 0 }) else { return }
-        switch action {
-        case .flip: gradient.pointer[place] = Float(bitPattern: gradient.pointer[place].bitPattern ^ 1 << 22)
-        case .nan: gradient.pointer[place] = .nan
-        case .kill, .stop, .slow: break
-        }
+        vectors.pack(terms: pass.terms, statisticSums: pass.statisticSums, images: views[0].shape[0], into: result)
     }
 
     /// What of a slot's result is not finite, or would not be once it is summed or squared; nil if nothing is. What says most comes first: the

@@ -4,7 +4,7 @@ import TensorCore
 
 /// The vectors that coordinator and workers exchange, and what lies where in them.
 ///
-/// What goes to workers is one vector: all weights, then the statistics that stage 1 remembers. A slot's result is one vector too: the gradient of
+/// What goes to workers is one vector: all weights, then the statistics that stage 1 remembers (stage 2 remembers none). A slot's result is one vector too: the gradient of
 /// the loss summed over the slot's images, then the number of images, then every loss term and the sums for the statistics, summed over the
 /// images. All of it goes through the same tree of sums, so metrics and statistics are as reproducible as the weights.
 public struct TrainingVectors: Sendable {
@@ -13,7 +13,7 @@ public struct TrainingVectors: Sendable {
     private let termNames: [String]
     private let statistics: StageOneStatistics
 
-    public init(_ model: StageOneModel) {
+    public init(_ model: any TrainedModel) {
         layout = model.layout
         termNames = model.termNames
         statistics = model.initialStatistics
@@ -44,13 +44,18 @@ public struct TrainingVectors: Sendable {
         )
     }
 
-    /// Writes what a slot's pass yields besides the gradient behind the gradient, times the number of images where it is a mean.
-    func pack(_ pass: StageOneResult, images: Int, into result: Tensor) {
+    /// Writes what a slot's pass yields besides the gradient behind the gradient.
+    ///
+    /// - Parameters:
+    ///   - terms: by the model's `termNames`, means over the images; written times their number.
+    ///   - sums: for the statistics, over the images.
+    func pack(terms: [Float], statisticSums sums: [Float] = [], images: Int, into result: Tensor) {
+        precondition(terms.count == termNames.count, "\(terms.count) terms for \(termNames.count) names")
         let count = Float(images)
         result.withElements { elements in
             elements[layout.count] = count
-            for (i, term) in pass.terms.enumerated() { elements[termsOffset + i] = term * count }
-            for (i, sum) in pass.statisticSums.enumerated() { elements[sumsOffset + i] = sum }
+            for (i, term) in terms.enumerated() { elements[termsOffset + i] = term * count }
+            for (i, sum) in sums.enumerated() { elements[sumsOffset + i] = sum }
         }
     }
 

@@ -1,7 +1,6 @@
 import Failpoints
 import Fleet
 import Foundation
-import ImageData
 import Synchronization
 import TensorCore
 import Transport
@@ -13,9 +12,8 @@ public final class WorkerRun: WorkerDelegate {
 
     /// What belongs to the run that the worker has joined.
     private struct Joined: Sendable {
-        let task: TokenizerTask
+        let task: any WorkerTask
         let plan: TrainingPlan
-        let images: BlockImages
     }
 
     private let log: Log
@@ -26,11 +24,11 @@ public final class WorkerRun: WorkerDelegate {
     private let buffers = Mutex<BufferPool?>(nil)
 
     /// - Parameters:
-    ///   - folder: the worker's own copy of the dataset; nil to get the images from the coordinator.
+    ///   - source: the worker's own copy of the dataset; nil to get the samples from the coordinator.
     ///   - threads: threads that compute.
     ///   - log: where events go.
-    public init(folder: ImageFolder?, threads: Int, log: @escaping Log) {
-        samples = SampleStore(folder: folder)
+    public init(source: (any SampleSource)?, threads: Int, log: @escaping Log) {
+        samples = SampleStore(source: source)
         pool = ThreadPool(threads: threads)
         self.log = log
     }
@@ -38,18 +36,17 @@ public final class WorkerRun: WorkerDelegate {
     public func join(_ welcome: Welcome) throws {
         Failpoints.reach(.workerJoin)
         let configuration = try RunConfiguration(yaml: welcome.configuration, file: "the coordinator's configuration")
-        let task = try TokenizerTask(configuration)
+        samples.removeAll()
+        let plan = TrainingPlan(configuration: configuration, sampleCount: welcome.sampleCount)
+        let task = try configuration.workerTask(plan: plan, store: samples, threads: pool.threads)
         let float = MemoryLayout<Float>.stride
         guard welcome.weightsBytes == task.weightsCount * float, welcome.gradientBytes == task.resultCount * float else {
             throw TrainingError.planMismatch(
                 "model of \(task.weightsCount * float) and \(welcome.weightsBytes) bytes")
         }
-        samples.removeAll()
-        let plan = TrainingPlan(configuration: configuration, sampleCount: welcome.sampleCount)
-        let images = BlockImages(samples, plan: plan, transforms: task.transforms, threads: pool.threads)
-        joined.withLock { $0 = Joined(task: task, plan: plan, images: images) }
+        joined.withLock { $0 = Joined(task: task, plan: plan) }
         buffers.withLock { $0 = BufferPool(count: welcome.gradientBytes) }
-        log("joined run \(welcome.runID) (generation \(welcome.generation)): \(task.layout.count) parameters", false)
+        log("joined run \(welcome.runID) (generation \(welcome.generation)): \(task.parameterCount) parameters", false)
     }
 
     public func canary() throws -> Canary? { try Canary(run().plan.configuration, pool: pool) }
@@ -62,7 +59,7 @@ public final class WorkerRun: WorkerDelegate {
     public func plan(step: Int) throws -> StepPlan { run().plan.stepPlan(step) }
 
     public func missingSamples(step: Int, block: SlotBlock) throws -> [Int] {
-        run().images.prepare(step: step, block: block)
+        run().task.prepare(step: step, block: block)
     }
 
     public func store(sample id: Int, bytes: [UInt8]) throws { samples.store(id, bytes) }
@@ -73,20 +70,18 @@ public final class WorkerRun: WorkerDelegate {
         guard let buffer = buffers.withLock({ $0?.take() }) else { preconditionFailure("work came before the welcome") }
         let result = Tensor(sharing: buffer.bytes, owner: buffer, [run.task.resultCount])
         let start = Instant.current
-        var (feed, waited) = run.images.feed(step: step, block: block)
-        defer { feed.drop() }
-        let fetching = waited
+        let slots = run.task.begin(step: step, block: block)
+        defer { slots.drop() }
+        var waited = slots.fetching
 
         /// The block's tree sum into `result`: left half, plus right half. Returns false when it was told to stop.
         func sum(_ block: SlotBlock, into result: Tensor) throws -> Bool {
             guard let (left, right) = block.children else {
                 let call = Instant.current
-                guard let views = try feed.next() else { return false }
+                guard try slots.next() else { return false }
                 waited += call.duration(to: .current)
                 Failpoints.reach(.workerCompute)
-                try run.task.computeSlot(
-                    weights: vector, views: views.images, samples: views.samples, step: step, slot: block.slots.lowerBound,
-                    kept: run.plan.keptTokens(step: step), into: result, pool: pool)
+                try slots.compute(weights: vector, into: result, pool: pool)
                 return slotDone()
             }
             guard try sum(left, into: result) else { return false }
@@ -97,7 +92,7 @@ public final class WorkerRun: WorkerDelegate {
         }
 
         guard try sum(block, into: result) else { return nil }
-        let computed = start.duration(to: .current) - (waited - fetching)
+        let computed = start.duration(to: .current) - (waited - slots.fetching)
         let text = String(format: "computed in %.3f s, waited %.3f s for data", computed.inSeconds, waited.inSeconds)
         log("step \(step): \(block) \(text)", true)
         return BulkPayload(buffer)

@@ -64,7 +64,7 @@ struct BenchCheckpoint: ParsableCommand {
     }
 
     private func measure(_ configuration: RunConfiguration) throws -> Result {
-        let model = StageOneModel(configuration.stageOne)
+        let model = configuration.trainedModel
         let pool = ThreadPool(threads: threads)
         let state = TrainingState(model: model, seed: 1)
         let facts = TrainingState.Facts(

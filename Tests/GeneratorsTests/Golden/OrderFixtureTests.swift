@@ -45,28 +45,16 @@ struct RandomOrderFixtureTests {
         let (batch, count) = (fixture.settings.integer("B"), fixture.settings.integer("N"))
         let order = try arrays.integers("inputs/order")
         let cells = (0..<batch).map { Array(order[($0 * count)..<(($0 + 1) * count)]) }
-        func inOrder(_ name: String) throws -> [Int32] {
-            let codes = try model.integers(name)
-            return (0..<batch).flatMap { sample in cells[sample].map { codes[sample * count + $0] } }
-        }
-        let (pre, post) = (try inOrder("inputs/a"), try inOrder("inputs/b"))
         let instructions = generator.positionInstructions(cells: cells, in: model.graph)
         try arrays.expect(instructions.value.elements, near: "outputs/instruct")
 
-        let width = generator.configuration.width
-        let tokens = generator.tokens(pre: pre, post: post, batch: batch * count, in: model.graph)
-        let pairs = instructions.reshaped([batch * count, 1, width]).followed(by: tokens)
-        let sequence = generator.prefix(classes: try model.integers("inputs/cls"), in: model.graph)
-            .followed(by: pairs.reshaped([batch, 2 * count, width]))
-        let rotation = generator.rotary.rotation(rows: cells.map { [0] + $0.flatMap { [$0 + 1, $0 + 1] } })
-        let states = generator.states(sequence, rotation: rotation, mask: .causal(1 + 2 * count))
-        let predicting = states.rows(from: 1, count: 2 * count).reshaped([batch * count, 2, width]).rows(from: 0, count: 1)
-        let scores = generator.scores(predicting.reshaped([batch, count, width]), pre: pre)
-        try arrays.expect(scores.pre.value.elements, near: "outputs/logits_pre")
-        try arrays.expect(scores.post.value.elements, near: "outputs/logits_post")
-        let loss = generator.loss(scores, pre: pre, post: post)
-        try arrays.expect([loss.total.value.scalar], near: "outputs/loss")
-        model.graph.backward(from: loss.total)
+        let images = Generator.Images(
+            classes: try model.integers("inputs/cls"), pre: try model.integers("inputs/a"), post: try model.integers("inputs/b"))
+        let pass = generator(images, orders: try cells.map { try SlotOrder($0) }, in: model.graph)
+        try arrays.expect(pass.scores.pre.value.elements, near: "outputs/logits_pre")
+        try arrays.expect(pass.scores.post.value.elements, near: "outputs/logits_post")
+        try arrays.expect([pass.loss.total.value.scalar], near: "outputs/loss")
+        model.graph.backward(from: pass.loss.total)
         try arrays.expectGradients(model.gradients, of: model.layout, table: "grads/loss")
     }
 }

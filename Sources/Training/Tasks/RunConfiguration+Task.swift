@@ -1,0 +1,45 @@
+import ImageData
+import MergeVQ
+
+/// What follows from a configuration's task: the model, the data and a worker's part.
+extension RunConfiguration {
+    /// The model that this run trains.
+    public var trainedModel: any TrainedModel {
+        switch task {
+        case .tokenizer: StageOneModel(stageOne)
+        case .generator: GeneratorModel(self)
+        }
+    }
+
+    /// The samples that this run learns from.
+    ///
+    /// - Throws: `DatasetError`, `TokenFileError`
+    public func source(at path: String) throws -> any SampleSource {
+        switch task {
+        case .tokenizer: try ImageFolder(root: path, split: "train")
+        case .generator: try TokenFile(path: path)
+        }
+    }
+
+    /// The configuration with everything that the run's files say, so that workers and later parts of the run can tell whether theirs are the same.
+    ///
+    /// - Throws: `TrainingError`, `PretrainedError` if files and configuration do not fit.
+    func completed(for source: any SampleSource) throws -> RunConfiguration {
+        switch task {
+        case .tokenizer: return try withNetworkDigests(for: StageOneModel(stageOne))
+        case .generator:
+            guard let tokens = source as? TokenFile else { preconditionFailure("a generator learns from tokens") }
+            return try completed(for: tokens)
+        }
+    }
+
+    /// A worker's part of this run.
+    ///
+    /// - Throws: if a network that a loss needs cannot be read (`FrozenWeights`).
+    func workerTask(plan: TrainingPlan, store: SampleStore, threads: Int) throws -> any WorkerTask {
+        switch task {
+        case .tokenizer: TokenizerBlocks(try TokenizerTask(self), plan: plan, store: store, threads: threads)
+        case .generator: TokenBlocks(TokenTask(GeneratorModel(self), recomputation: training.recompute), plan: plan, store: store)
+        }
+    }
+}
