@@ -83,8 +83,8 @@ let package = Package(
         command(
             "mvq",
             [
-                "ImageData", "Checkpoints", "Telemetry", "MergeVQ", "NeuralNet", "TensorCore", "Kernels", "Fleet", "Transport", "Simulation", "Chaos",
-                "CZeroMQ", "CHDF5", "CPNG", "CCrypto",
+                "ImageData", "Checkpoints", "Telemetry", "MergeVQ", "Generators", "NeuralNet", "TensorCore", "Kernels", "Fleet", "Transport",
+                "Simulation", "Chaos", "CZeroMQ", "CHDF5", "CPNG", "CCrypto",
             ]),
 
         .target(name: "TestKit", dependencies: ["NeuralNet", "TensorCore", "Checkpoints"], path: "Tests/TestKit", swiftSettings: strict),

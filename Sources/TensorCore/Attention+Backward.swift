@@ -12,6 +12,10 @@ extension Attention {
         precondition(dy.count == batch * queries * width, "gradient \(dy.shape) of attention \(result.output.shape)")
         precondition(k.sharing == 1 && v.sharing == 1, "the gradient of shared key heads")
         let inner = innerProducts(dy, result.output, pool: pool)
+        if let mask = result.mask {
+            maskedBackward(dy, q: q, k: k, v: v, result: result, mask: mask, inner: inner, dq: dq, dk: dk, dv: dv, pool: pool)
+            return
+        }
         let across = Partition(keys, about: Attention.tile.keys)
         // The first block's share goes to dq itself, the others' to `shares`, each `[B, queries, heads · headWidth]`.
         let share = batch * queries * width
@@ -74,18 +78,9 @@ extension Attention {
                 multiply(
                     dOut, MatrixOperand(value, stride: v.stride, transposed: true), into: ds, stride: columns.count,
                     rows: rows.count, columns: columns.count, depth: headWidth)
-                if let mask = result.mask {
-                    mask.withVisibility(image: image, query: rows.lowerBound, key: columns.lowerBound) { visible in
-                        maskedSoftmaxTileBackward(
-                            scores: p, gradient: ds, factor: binaryFactor, visible: visible, visibleStride: mask.keys,
-                            logSums: result.logSums.pointer + statistics, inner: inner.pointer + statistics, scale: factor,
-                            rows: rows.count, columns: columns.count)
-                    }
-                } else {
-                    softmaxTileBackward(
-                        scores: p, gradient: ds, factor: binaryFactor, bias: bias, logSums: result.logSums.pointer + statistics,
-                        inner: inner.pointer + statistics, scale: factor, rows: rows.count, columns: columns.count)
-                }
+                softmaxTileBackward(
+                    scores: p, gradient: ds, factor: binaryFactor, bias: bias, logSums: result.logSums.pointer + statistics,
+                    inner: inner.pointer + statistics, scale: factor, rows: rows.count, columns: columns.count)
                 let beta: Float = index > 0 ? 1 : 0
                 multiply(
                     MatrixOperand(p, stride: columns.count, transposed: true), dOut,

@@ -16,6 +16,8 @@ package struct Attention: Sendable {
     /// About as many queries, and keys, as a tile of scores has. Between 256² and 512² the speed is the same within 3 %; smaller tiles lose to
     /// packing their operands, whole rows of 1025 keys to the cache.
     static let tile = (queries: 256, keys: 512)
+    /// About as many queries as a block has where a mask hides keys: keys that none of a block's queries sees are not computed.
+    static let maskedQueries = 64
     private static let log2e: Float = 1.442_695
 
     var width: Int { heads * headWidth }
@@ -77,7 +79,7 @@ package struct Attention: Sendable {
         let result = Result(
             output: Tensor(uninitialised: [batch, queries, width]), logSums: Tensor(uninitialised: [batch, heads, queries]),
             binaryBias: keyBias.map { $0.scaled(by: Attention.log2e, pool: pool) }, mask: mask)
-        let down = Partition(queries, about: Attention.tile.queries)
+        let down = Partition(queries, about: mask == nil ? Attention.tile.queries : Attention.maskedQueries)
         pool.parallel(batch * heads * down.parts) { unit in
             let (image, head) = (unit / down.parts / heads, unit / down.parts % heads)
             forward(rows: down[unit % down.parts], image: image, head: head, q: q, k: k, v: v, into: result)
@@ -88,7 +90,8 @@ package struct Attention: Sendable {
     /// The output of some queries of one head.
     private func forward(rows: Range<Int>, image: Int, head: Int, q: Operand, k: Operand, v: Operand, into result: Result) {
         let (queries, keys, offset, shared) = (q.length, k.length, head * headWidth, head / k.sharing * headWidth)
-        let across = Partition(keys, about: Attention.tile.keys)
+        let seen = result.mask?.keys(seenBy: rows, image: image) ?? 0..<keys
+        let across = Partition(seen.count, about: Attention.tile.keys)
         let output = result.output.pointer + (image * queries + rows.lowerBound) * width + offset
         let maxima = result.logSums.pointer + (image * heads + head) * queries + rows.lowerBound
         maxima.update(repeating: -.greatestFiniteMagnitude, count: rows.count)
@@ -98,7 +101,7 @@ package struct Attention: Sendable {
             let scores = corrections + rows.count
             sums.update(repeating: 0, count: rows.count)
             for index in 0..<across.parts {
-                let columns = across[index]
+                let columns = seen.lowerBound + across[index].lowerBound..<seen.lowerBound + across[index].upperBound
                 multiply(
                     q.matrix(image: image, row: rows.lowerBound, offset: offset),
                     k.matrix(image: image, row: columns.lowerBound, offset: shared, transposed: true),

@@ -5,7 +5,7 @@ private let elementwiseTile = 32_768
 
 extension Tensor {
     /// Runs a flat loop over fixed tiles: `body(start, count)`.
-    private func tiled(_ pool: ThreadPool, _ body: (Int, Int) -> Void) {
+    func tiled(_ pool: ThreadPool, _ body: (Int, Int) -> Void) {
         let tiles = (count + elementwiseTile - 1) / elementwiseTile
         pool.parallel(tiles) { tile in
             body(tile * elementwiseTile, min(elementwiseTile, count - tile * elementwiseTile))
@@ -36,6 +36,11 @@ extension Tensor {
     package func accumulateInPlace(_ other: Tensor, pool: ThreadPool) {
         precondition(other.count == count, "cannot add \(other.shape) to \(shape)")
         tiled(pool) { start, length in accumulate(other.pointer + start, into: pointer + start, count: length) }
+    }
+
+    /// Every element becomes `value`.
+    public func fillInPlace(_ value: Float, pool: ThreadPool) {
+        tiled(pool) { start, length in (pointer + start).update(repeating: value, count: length) }
     }
 
     /// self *= factor

@@ -1,3 +1,5 @@
+import Kernels
+
 /// Philox4x32-10, a counter-based random number generator (Salmon et al., SC 2011): every number is a function of
 /// (seed, domain, step, sample, draw), so there is no generator state to save, share or lose.
 public struct Philox: Sendable {
@@ -50,7 +52,21 @@ public struct Philox: Sendable {
     public func words(step: Int = 0, sample: Int = 0, draw: Int = 0) -> (UInt32, UInt32, UInt32, UInt32) {
         block(
             UInt32(truncatingIfNeeded: draw), UInt32(truncatingIfNeeded: step), UInt32(truncatingIfNeeded: sample),
-            UInt32(truncatingIfNeeded: (step >> 32) & 0xFFFF) | UInt32(truncatingIfNeeded: (sample >> 32) & 0xFFFF) << 16)
+            Philox.highBits(step: step, sample: sample))
+    }
+
+    /// Factors of dropout from the words of `draws` draws, four each: 0 where a word is below `threshold`, else `kept`.
+    func dropoutFactors(
+        step: Int, sample: Int, firstDraw: Int, threshold: UInt32, kept: Float, into out: UnsafeMutablePointer<Float>, draws: Int
+    ) {
+        Kernels.dropoutFactors(
+            key0: key0, key1: key1, firstDraw: UInt32(truncatingIfNeeded: firstDraw), c1: UInt32(truncatingIfNeeded: step),
+            c2: UInt32(truncatingIfNeeded: sample), c3: Philox.highBits(step: step, sample: sample), threshold: threshold, kept: kept, into: out,
+            draws: draws)
+    }
+
+    private static func highBits(step: Int, sample: Int) -> UInt32 {
+        UInt32(truncatingIfNeeded: (step >> 32) & 0xFFFF) | UInt32(truncatingIfNeeded: (sample >> 32) & 0xFFFF) << 16
     }
 
     /// 64 random bits. `step` and `sample` may use 48 bits each, `draw` 32.

@@ -77,7 +77,7 @@ import Testing
             let pool = ThreadPool(threads: threads)
             let gradients = Tensor(zeros: [layout.count])
             let graph = Graph(weights: weights, gradients: gradients, recomputation: recomputation, pool: pool)
-            let dropout = GeneratorDropout(configuration.dropout, seed: 4, step: 2, samples: [7, 1], pool: pool)
+            let dropout = GeneratorDropout(configuration.dropout, seed: 4, step: 2, samples: [7, 1])
             let pass = generator(images(configuration), dropout: dropout, in: graph)
             let loss = pass.loss.total.value.scalar.bitPattern
             graph.backward(from: pass.loss.total)
@@ -99,7 +99,7 @@ import Testing
         let pool = ThreadPool(threads: 1)
         let both = images(configuration)
         func states(_ images: Generator.Images, samples: [Int], step: Int = 0) -> [Float] {
-            let dropout = GeneratorDropout(configuration.dropout, seed: 4, step: step, samples: samples, pool: pool)
+            let dropout = GeneratorDropout(configuration.dropout, seed: 4, step: step, samples: samples)
             return generator(images, dropout: dropout, in: Graph(weights: weights, pool: pool)).scores.pre.value.elements
         }
         let second = Generator.Images(classes: [both.classes[1]], pre: Array(both.pre[16...]), post: Array(both.post[16...]))
@@ -109,7 +109,7 @@ import Testing
         let (otherStep, otherSample) = (states(second, samples: [9], step: 1) != alone, states(second, samples: [8]) != alone)
         #expect(otherStep && otherSample)
 
-        let dropout = GeneratorDropout(configuration.dropout, seed: 4, step: 0, samples: Array(0..<4000), pool: pool)
+        let dropout = GeneratorDropout(configuration.dropout, seed: 4, step: 0, samples: Array(0..<4000))
         let labels = dropout.applied(to: [Int32](repeating: 5, count: 4000), nullClass: 10)
         #expect(labels.allSatisfy { $0 == 5 || $0 == 10 })
         // 1200 ± 29 expected; five deviations allowed.

@@ -20,6 +20,11 @@ import Testing
     @Test func dropout() {
         let factors = Tensor([0, 2, 2, 0, 2, 2], [2, 3])
         checkGradient(of: [randomTensor([2, 3], key: "x")], named: "multiplied") { $0[0].multiplied(by: factors) }
+        let random = DropoutFactors(rate: 0.4, random: Philox(seed: 2, domain: "dropout"), step: 5, samples: [3, 1], shape: [2, 3, 5])
+        let (x, branch) = (randomTensor([2, 3, 5], key: "x"), randomTensor([2, 3, 5], key: "branch"))
+        checkGradient(of: [x], named: "dropout") { $0[0].multiplied(by: random) }
+        checkGradient(of: [x, branch], named: "residual with dropout") { $0[0].adding($0[1], dropout: random) }
+        checkGradient(of: [x], named: "residual with itself") { $0[0].adding($0[0].multiplied(by: random), dropout: random) }
     }
 
     @Test func embedding() {
@@ -63,13 +68,15 @@ import Testing
         }
     }
 
-    @Test func maskedSelfAttention() {
+    /// A handful of tokens, and more.
+    @Test(arguments: [7, 20])
+    func maskedSelfAttention(_ length: Int) {
         let mask = AttentionMask(
-            (0..<98).map { index in
-                let (sample, query, key) = (index / 49, index / 7 % 7, index % 7)
+            (0..<(2 * length * length)).map { index in
+                let (sample, query, key) = (index / length / length, index / length % length, index % length)
                 return key == query || (key < query && (key + sample) % 3 == 0) ? 1 : 0
-            }, samples: 2, queries: 7, keys: 7)
-        checkGradient(of: [randomTensor([2, 7, 24], key: "qkv", scale: 2)], named: "masked attention") {
+            }, samples: 2, queries: length, keys: length)
+        checkGradient(of: [randomTensor([2, length, 24], key: "qkv", scale: 2)], named: "masked attention of \(length)") {
             $0[0].selfAttention(heads: 2, keyBias: nil, mask: mask)
         }
     }

@@ -13,11 +13,25 @@ import Testing
             }, samples: samples, queries: length, keys: length)
     }
 
-    /// One tile and several; some of them without a key that anybody sees.
-    @Test(arguments: [(5, 2, 0), (70, 3, 2), (600, 1, 0), (900, 700, 1)])
+    /// One block of queries and several, of keys too; in some of them nobody sees the first keys, or the last.
+    @Test(arguments: [(5, 2, 0), (70, 3, 2), (200, 150, 3), (600, 1, 0), (900, 700, 1)])
     func matchesTheDefinition(_ length: Int, _ stride: Int, _ ahead: Int) {
+        matchesTheDefinition(length, mask(2, length, stride: stride, ahead: ahead))
+    }
+
+    /// A window that moves: early keys are hidden from late queries, and no query sees the last key.
+    @Test func matchesTheDefinitionInAWindow() {
+        let length = 300
+        let mask = AttentionMask(
+            (0..<(length * length)).map { index in
+                let (query, key) = (index / length, index % length)
+                return key == 0 && query == 0 || (key < query && key + 40 > query) ? 1 : 0
+            }, queries: length, keys: length)
+        matchesTheDefinition(length, mask)
+    }
+
+    private func matchesTheDefinition(_ length: Int, _ mask: AttentionMask) {
         let (batch, heads, width) = (2, 2, 8)
-        let mask = mask(batch, length, stride: stride, ahead: ahead)
         let pool = ThreadPool(threads: 2)
         let attention = Attention(heads: heads, headWidth: width)
         func random(_ key: String) -> Tensor {

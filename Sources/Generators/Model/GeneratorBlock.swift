@@ -55,10 +55,10 @@ package struct RotaryAttention: Sendable {
 package struct GeneratorBlock: Sendable {
     /// What dropout multiplies the two branches with; nil for nothing.
     package struct Dropout: Sendable {
-        package var attention: Tensor?
-        package var feedForward: Tensor?
+        package var attention: DropoutFactors?
+        package var feedForward: DropoutFactors?
 
-        package init(attention: Tensor? = nil, feedForward: Tensor? = nil) {
+        package init(attention: DropoutFactors? = nil, feedForward: DropoutFactors? = nil) {
             self.attention = attention
             self.feedForward = feedForward
         }
@@ -86,13 +86,13 @@ package struct GeneratorBlock: Sendable {
         x.graph.block(x) { [self] inputs in
             let (x, graph) = (inputs[0], inputs[0].graph)
             let branch = attention(graph.rematerialised { [attentionNorm] in attentionNorm(x) }, rotation: rotation, mask: mask)
-            return finished(x + (dropout.attention.map { branch.multiplied(by: $0) } ?? branch), dropout: dropout.feedForward)
+            return finished(dropout.attention.map { x.adding(branch, dropout: $0) } ?? x + branch, dropout: dropout.feedForward)
         }
     }
 
     /// The second half: h + feedForward(norm h).
-    func finished(_ h: Variable, dropout: Tensor? = nil) -> Variable {
+    func finished(_ h: Variable, dropout: DropoutFactors? = nil) -> Variable {
         let branch = feedForward(h.graph.rematerialised { [feedForwardNorm] in feedForwardNorm(h) })
-        return h + (dropout.map { branch.multiplied(by: $0) } ?? branch)
+        return dropout.map { h.adding(branch, dropout: $0) } ?? h + branch
     }
 }

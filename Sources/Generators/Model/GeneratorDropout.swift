@@ -23,13 +23,13 @@ public struct GeneratorDropout: Sendable {
         }
     }
 
-    private let factors: @Sendable (Site, Shape) -> Tensor?
+    private let factors: @Sendable (Site, Shape) -> DropoutFactors?
     private let isDropped: @Sendable (_ index: Int) -> Bool
 
     /// - Parameters:
     ///   - step: the optimizer step.
     ///   - samples: the batch's numbers within the step.
-    public init(_ rates: GeneratorConfiguration.Dropout, seed: UInt64, step: Int, samples: [Int], pool: ThreadPool) {
+    public init(_ rates: GeneratorConfiguration.Dropout, seed: UInt64, step: Int, samples: [Int]) {
         factors = { site, shape in
             let rate: Float =
                 switch site {
@@ -39,7 +39,7 @@ public struct GeneratorDropout: Sendable {
                 }
             guard rate > 0 else { return nil }
             let random = Philox(seed: seed, domain: "generator-dropout/" + site.name)
-            return GeneratorDropout.factors(rate, random, step: step, samples: samples, shape: shape, pool: pool)
+            return DropoutFactors(rate: rate, random: random, step: step, samples: samples, shape: shape)
         }
         isDropped = { index in
             Philox(seed: seed, domain: "generator-dropout/classes").uniform(step: step, sample: samples[index]) < Double(rates.classes)
@@ -47,13 +47,13 @@ public struct GeneratorDropout: Sendable {
     }
 
     /// Factors and dropped labels that are given.
-    package init(factors: @escaping @Sendable (Site, Shape) -> Tensor?, isDropped: @escaping @Sendable (_ index: Int) -> Bool) {
+    package init(factors: @escaping @Sendable (Site, Shape) -> DropoutFactors?, isDropped: @escaping @Sendable (_ index: Int) -> Bool) {
         self.factors = factors
         self.isDropped = isDropped
     }
 
     /// The factors of a value whose samples lie one after the other; nil if nothing is dropped there.
-    subscript(site: Site, shape: Shape) -> Tensor? { factors(site, shape) }
+    subscript(site: Site, shape: Shape) -> DropoutFactors? { factors(site, shape) }
 
     /// A value with elements dropped.
     public func dropping(_ site: Site, of x: Variable) -> Variable {
@@ -63,29 +63,5 @@ public struct GeneratorDropout: Sendable {
     /// The labels, of which dropped ones are the null class.
     public func applied(to classes: [Int32], nullClass: Int) -> [Int32] {
         classes.enumerated().map { isDropped($0) ? Int32(nullClass) : $1 }
-    }
-
-    /// Four elements for each 128 random bits: an element is dropped if its 32 bits, as a fraction, are below the rate.
-    private static func factors(_ rate: Float, _ random: Philox, step: Int, samples: [Int], shape: Shape, pool: ThreadPool) -> Tensor {
-        precondition(rate < 1 && shape.count % max(samples.count, 1) == 0, "dropout of \(rate) in \(shape) of \(samples.count) samples")
-        let result = Tensor(uninitialised: shape)
-        let length = shape.count / max(samples.count, 1)
-        let threshold = UInt32(Double(rate) * 0x1p32)
-        let kept = 1 / (1 - rate)
-        let block = 4096
-        let blocks = (length + block - 1) / block
-        pool.parallel(samples.count * blocks) { index in
-            let (sample, start) = (index / blocks, index % blocks * block)
-            result.withElements { elements in
-                for first in stride(from: start, to: min(start + block, length), by: 4) {
-                    let words = random.words(step: step, sample: samples[sample], draw: first / 4)
-                    let place = sample * length + first
-                    for (lane, word) in [words.0, words.1, words.2, words.3].enumerated() where first + lane < length {
-                        elements[place + lane] = word < threshold ? 0 : kept
-                    }
-                }
-            }
-        }
-        return result
     }
 }

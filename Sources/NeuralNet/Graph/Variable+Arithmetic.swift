@@ -17,7 +17,24 @@ extension Variable {
         }
     }
 
-    /// Every element times that of a constant of the same shape: dropout.
+    /// Every element times its factor: dropout.
+    public func multiplied(by factors: DropoutFactors) -> Variable {
+        graph.operation(value.multiplyingElements(by: factors, pool: pool), passing: [self]) { [node, pool] gradient in
+            node.accumulate(gradient.multiplyingElements(by: factors, pool: pool))
+        }
+    }
+
+    /// x + branch ⊙ factors: a residual connection with dropout on its branch.
+    public func adding(_ branch: Variable, dropout factors: DropoutFactors) -> Variable {
+        precondition(shape == branch.shape, "sum of \(shape) and \(branch.shape)")
+        return graph.operation(value.adding(branch.value, times: factors, pool: pool), passing: [self, branch]) {
+            [node, branch = branch.node, pool] gradient in
+            node.accumulate(gradient)
+            branch.accumulate(gradient.multiplyingElements(by: factors, pool: pool))
+        }
+    }
+
+    /// Every element times that of a constant of the same shape.
     public func multiplied(by factors: Tensor) -> Variable {
         precondition(factors.shape == shape, "factors of shape \(factors.shape) for \(shape)")
         return graph.operation(value.multiplyingElements(by: factors, pool: pool), passing: [self]) { [node, pool] gradient in

@@ -9,6 +9,7 @@ extension Variable {
     public func selfAttention(heads: Int, keyBias: Tensor?, mask: AttentionMask? = nil) -> Variable {
         let width = shape[2] / 3
         precondition(shape[2] == 3 * width && width % heads == 0, "packed projections of shape \(shape) for \(heads) heads")
+        if keyBias == nil, let mask, shape[1] <= ShortAttention.longest { return shortSelfAttention(heads: heads, mask: mask) }
         let attention = Attention(heads: heads, headWidth: width / heads)
         let (q, k, v) = (
             Attention.Operand(value), Attention.Operand(value, column: width), Attention.Operand(value, column: 2 * width)
@@ -20,6 +21,13 @@ extension Variable {
                 gradient, q: q, k: k, v: v, result: result, dq: Attention.Operand(share),
                 dk: Attention.Operand(share, column: width), dv: Attention.Operand(share, column: 2 * width), pool: pool)
             accumulate(share)
+        }
+    }
+
+    private func shortSelfAttention(heads: Int, mask: AttentionMask) -> Variable {
+        let attention = ShortAttention(heads: heads, headWidth: shape[2] / 3 / heads)
+        return graph.operation(attention.forward(value, mask: mask, pool: pool), of: [self]) { [self] gradient in
+            accumulate(attention.backward(gradient, value, mask: mask, pool: pool))
         }
     }
 

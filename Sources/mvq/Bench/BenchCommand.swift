@@ -6,6 +6,7 @@ struct BenchCommand: ParsableCommand {
         commandName: "bench", abstract: "Measures this machine: training steps, operations, matrix products, image decoding, checkpoints, the network.",
         subcommands: [
             BenchStep.self,
+            BenchGenerator.self,
             BenchOps.self,
             BenchGemm.self,
             BenchData.self,

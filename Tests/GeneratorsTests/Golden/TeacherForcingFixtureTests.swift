@@ -52,7 +52,7 @@ struct TeacherForcingFixtureTests {
             try read(.intraFeedForward(layer: layer), "intra_ffn_out_\(layer)", rate: "p_ffn")
         }
         let dropped = try model.arrays.integers("inputs/class_drop")
-        let dropout = GeneratorDropout(factors: { [factors] site, _ in factors[site] }, isDropped: { dropped[$0] == 1 })
+        let dropout = GeneratorDropout(factors: { [factors] site, _ in factors[site].map { DropoutFactors($0) } }, isDropped: { dropped[$0] == 1 })
         let pass = model.generator(try model.images(), dropout: dropout, in: model.graph)
         try model.arrays.expect(pass.scores.pre.value.elements, near: "outputs/logits_pre")
         try model.arrays.expect(pass.scores.post.value.elements, near: "outputs/logits_post")
