@@ -10,6 +10,12 @@ public struct FileError: Error, Equatable, CustomStringConvertible {
     /// The system's error number.
     public let code: Int32
 
+    package init(operation: String, path: String, code: Int32) {
+        self.operation = operation
+        self.path = path
+        self.code = code
+    }
+
     /// The exit code of a process that ends for this reason: 74, an error of the disk.
     public var exitCode: Int32 { 74 }
 

@@ -83,6 +83,29 @@ public struct Tokenizer: Sendable {
         return (Pass(y: y, codes: codes, owners: owners, image: decoder.convOut(lastHidden)), lastHidden)
     }
 
+    /// What `callAsFunction` makes of images, without the reconstruction.
+    public struct Tokens {
+        /// Code indices `[B · K]`.
+        public let codes: [Int32]
+        /// The token of every position, `[B · L]`.
+        public let owners: [Int32]
+        /// Whether all outputs of the encoder were finite; the codes mean nothing otherwise.
+        public let isFinite: Bool
+    }
+
+    /// The tokens of images `[B, H, W, 3]` in [−1, 1] at several numbers of kept tokens, bit by bit those of `callAsFunction`. The encoder's
+    /// convolutions, which cost most, are computed once.
+    public func tokens(of images: Variable, kept: [Int]) -> [Tokens] {
+        let features = encoder.features(images)
+        return kept.map { kept in
+            let counts = configuration.schedule.mergeCounts(
+                length: configuration.fullTokens, kept: kept, layers: configuration.encoder.blocks)
+            let sequence = encoder.tokens(features, mergeCounts: counts)
+            let y = encoder.project(sequence)
+            return Tokens(codes: quantizer(y).indices, owners: sequence.imageOwners, isFinite: y.value.isFinite)
+        }
+    }
+
     /// Decodes quantised tokens `[B, K, bits]`, each put where it belongs (eq. 11, 6), to images `[B, H, W, 3]`, not clamped.
     /// - Parameter owners: the token of every position, `[B · L]`: the true owner map, or a predicted one.
     public func decode(_ z: Variable, owners: [Int32]) -> Variable { decoder(map(of: z, owners: owners)) }

@@ -22,6 +22,10 @@ public enum TrainingError: ExitCoded, CustomStringConvertible {
     case otherNumericClass(run: String, stored: String, here: String)
     case planMismatch(String)
     case unusableWeights(file: String, image: String)
+    /// A file of tokens and a checkpoint that do not belong together.
+    case otherTokenizer(file: String, stored: String, given: String)
+    /// The encoder's outputs are not finite.
+    case unusableTokens(file: String, image: String)
     case unsuitableStart(file: String, reason: String)
     /// A file of tokens that a generator cannot learn from.
     case unsuitableTokens(file: String, reason: String)
@@ -34,9 +38,10 @@ public enum TrainingError: ExitCoded, CustomStringConvertible {
 
     public var exitCode: Int32 {
         switch self {
-        case .unsuitableCheckpoint, .noCheckpoint, .noEarlierCheckpoint, .unusableWeights: ExitCode.noCheckpoint
+        case .unsuitableCheckpoint, .noCheckpoint, .noEarlierCheckpoint, .unusableWeights, .unusableTokens: ExitCode.noCheckpoint
         case .noRun, .notJournaled: ExitCode.usage
-        case .otherConfiguration, .runExists, .planMismatch, .otherNumericClass, .networkMissing, .otherNetwork, .unsuitableStart, .unsuitableTokens:
+        case .otherConfiguration, .runExists, .planMismatch, .otherNumericClass, .networkMissing, .otherNetwork, .unsuitableStart, .unsuitableTokens,
+            .otherTokenizer:
             ExitCode.configuration
         case .otherDataset, .badRecord: ExitCode.badData
         case .notFinite: ExitCode.diverged
@@ -85,6 +90,11 @@ public enum TrainingError: ExitCoded, CustomStringConvertible {
             "this worker plans the step differently than the coordinator (\(difference)); install the same build on both"
         case .unusableWeights(let file, let image):
             "\(file): reconstructs \(image) with pixels that are not finite numbers; take an earlier checkpoint"
+        case .otherTokenizer(let file, let stored, let given):
+            "\(file): was made by a tokenizer whose weights have digest \(stored.prefix(16)), the given ones have \(given.prefix(16));"
+                + " give the checkpoint that made it"
+        case .unusableTokens(let file, let image):
+            "\(file): encodes \(image) to values that are not finite numbers; take an earlier checkpoint"
         case .unsuitableStart(let file, let reason):
             "\(file): model.encoder_start cannot start this encoder: \(reason)"
         case .unsuitableTokens(let file, let reason): "\(file): \(reason)"

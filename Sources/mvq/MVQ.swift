@@ -17,6 +17,7 @@ struct MVQ: ParsableCommand {
         subcommands: [
             DatasetCommand.self,
             ReconstructCommand.self,
+            TokenizeCommand.self,
             InspectCommand.self,
             AuditCommand.self,
             ReplayCommand.self,

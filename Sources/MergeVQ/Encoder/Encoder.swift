@@ -76,7 +76,8 @@ public struct Encoder: Sendable {
         return map.reshaped([map.shape[0], map.shape[1] * map.shape[2], map.shape[3]])
     }
 
-    private func tokens(_ features: Variable, mergeCounts: [Int]) -> TokenSequence {
+    /// Merges the stem's tokens `[B, L, D]`, as `callAsFunction` does.
+    func tokens(_ features: Variable, mergeCounts: [Int]) -> TokenSequence {
         precondition(mergeCounts.count == blocks.count, "\(mergeCounts.count) merge counts for \(blocks.count) blocks")
         let batch = features.shape[0]
         let classTokens = features.graph[classToken].repeated(batch: batch, rows: 1)

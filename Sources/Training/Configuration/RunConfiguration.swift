@@ -20,6 +20,7 @@ public struct RunConfiguration: Sendable, Equatable {
     public var checkpoints = Checkpoints()
     public var evaluation = Evaluation()
     public var generator = Generator()
+    public var recovery = Recovery()
 
     public init() {}
 
@@ -29,6 +30,8 @@ public struct RunConfiguration: Sendable, Equatable {
         case tokenizer
         /// Stage 2: classes to tokens.
         case generator
+        /// Stage 2: source recovery on its own, from a generator's tokens to their places.
+        case recovery
     }
 
     /// The tokenizer's architecture (spec 2, 4).

@@ -1,4 +1,5 @@
 import Checkpoints
+import Foundation
 import ImageData
 
 /// What a run learns from: numbered samples, the same on every machine that has a copy. Workers without one get a sample's bytes from the
@@ -40,6 +41,7 @@ public enum SampleSources {
     ///
     /// - Throws: `DatasetError`, `TokenFileError`
     public static func open(_ path: String) throws -> any SampleSource {
-        ImageFolder.isFolder(path) ? try ImageFolder(root: path, split: "train") : try TokenFile(path: path)
+        let isFile = FileManager.default.fileExists(atPath: path) && !ImageFolder.isFolder(path)
+        return isFile ? try TokenFile(path: path) : try ImageFolder(root: path, split: "train")
     }
 }

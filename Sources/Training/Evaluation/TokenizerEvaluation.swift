@@ -25,12 +25,7 @@ public struct TokenizerEvaluation {
         network = perceptual
         pool = ThreadPool(threads: threads)
         transform = ImageTransform(size: configuration.model.imageSize, purpose: .validation)
-        let full = configuration.tokenizer.fullTokens
-        let least = configuration.merging.schedule.leastKept(length: full, layers: configuration.model.attentionBlocks)
-        for kept in keptTokens where !(least...full).contains(kept) {
-            throw ConfigurationError(
-                "\(kept) kept tokens", "an image of this model has \(full) tokens and can be merged down to \(least); keep \(least) to \(full)")
-        }
+        try configuration.requireKeepable(keptTokens)
     }
 
     /// One image with what became of it, for looking at.

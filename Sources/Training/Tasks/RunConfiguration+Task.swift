@@ -8,6 +8,7 @@ extension RunConfiguration {
         switch task {
         case .tokenizer: StageOneModel(stageOne)
         case .generator: GeneratorModel(self)
+        case .recovery: RecoveryModel(self)
         }
     }
 
@@ -17,7 +18,7 @@ extension RunConfiguration {
     public func source(at path: String) throws -> any SampleSource {
         switch task {
         case .tokenizer: try ImageFolder(root: path, split: "train")
-        case .generator: try TokenFile(path: path)
+        case .generator, .recovery: try TokenFile(path: path)
         }
     }
 
@@ -27,19 +28,22 @@ extension RunConfiguration {
     func completed(for source: any SampleSource) throws -> RunConfiguration {
         switch task {
         case .tokenizer: return try withNetworkDigests(for: StageOneModel(stageOne))
-        case .generator:
-            guard let tokens = source as? TokenFile else { preconditionFailure("a generator learns from tokens") }
-            return try completed(for: tokens)
+        case .generator, .recovery:
+            guard let tokens = source as? TokenFile else { preconditionFailure("stage 2 learns from tokens") }
+            return try task == .generator ? completed(for: tokens) : completedRecovery(for: tokens)
         }
     }
 
     /// A worker's part of this run.
     ///
-    /// - Throws: if a network that a loss needs cannot be read (`FrozenWeights`).
+    /// - Throws: if a network that a loss needs cannot be read (`FrozenWeights`, `FrozenGenerator`).
     func workerTask(plan: TrainingPlan, store: SampleStore, threads: Int) throws -> any WorkerTask {
         switch task {
         case .tokenizer: TokenizerBlocks(try TokenizerTask(self), plan: plan, store: store, threads: threads)
         case .generator: TokenBlocks(TokenTask(GeneratorModel(self), recomputation: training.recompute), plan: plan, store: store)
+        case .recovery:
+            TokenBlocks(
+                TokenTask(RecoveryModel(self, generator: try FrozenGenerator(self)), recomputation: training.recompute), plan: plan, store: store)
         }
     }
 }

@@ -20,7 +20,7 @@ extension TrainedModel {
     public func decays(_ parameter: Parameter) -> Bool { true }
 
     /// The parameters of an optimizer as ranges of neighbours that decay alike.
-    func decayRanges(of optimizer: Range<Int>) -> [(range: Range<Int>, decays: Bool)] {
+    package func decayRanges(of optimizer: Range<Int>) -> [(range: Range<Int>, decays: Bool)] {
         var ranges: [(range: Range<Int>, decays: Bool)] = []
         for parameter in layout.parameters where optimizer.contains(parameter.offset) {
             let (start, end, decays) = (parameter.offset, parameter.offset + parameter.count, decays(parameter))

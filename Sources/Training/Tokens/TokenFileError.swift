@@ -13,12 +13,21 @@ public enum TokenFileError: ExitCoded, Equatable, CustomStringConvertible {
     /// There is no such record.
     case noRecord(file: String, record: Int, count: Int)
     case notWritten(file: String, reason: String)
+    /// The file is there and holds other tokens than are to be made.
+    case otherTokens(file: String, difference: String)
+    /// A partial file that was begun with other settings.
+    case otherJob(file: String, difference: String)
+    /// Another process is making the same file.
+    case inUse(file: String)
 
-    /// The exit code of a process that ends for this reason: 65, bad data, or 74, an error of the disk.
+    /// The exit code of a process that ends for this reason: 65 for bad data, 73 and 74 for files that cannot be had or written, 78 for other
+    /// settings.
     public var exitCode: Int32 {
         switch self {
         case .notFound, .notATokenFile, .damaged, .badRecord, .noRecord: ExitCode.badData
         case .notWritten: ExitCode.disk
+        case .otherTokens, .otherJob: ExitCode.configuration
+        case .inUse: ExitCode.lockHeld
         }
     }
 
@@ -32,6 +41,10 @@ public enum TokenFileError: ExitCoded, Equatable, CustomStringConvertible {
         case .badRecord(let file, let record, let problem): "\(file): record \(record) is damaged: \(problem); \(Self.again)"
         case .noRecord(let file, let record, let count): "\(file): has no record \(record); give one of 0 to \(count - 1)"
         case .notWritten(let file, let reason): "\(file): not written: \(reason); check free space and permissions of the folder"
+        case .otherTokens(let file, let difference): "\(file): holds other tokens: \(difference); remove it, or give another --out"
+        case .otherJob(let file, let difference):
+            "\(file): was begun with other settings: \(difference); repeat the command that began it, or remove it"
+        case .inUse(let file): "\(file): another process is making this file; wait for it, or give another --out"
         }
     }
 }

@@ -116,3 +116,36 @@ extension TokenFileHeader {
         return (try? encoder.encode(list)).map { String(decoding: $0, as: UTF8.self) } ?? "[]"
     }
 }
+
+extension TokenFileHeader {
+    /// The attributes on one line, sorted.
+    func json() throws -> String {
+        let encoder = JSONEncoder()
+        encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
+        return String(decoding: try encoder.encode(attributes), as: UTF8.self)
+    }
+
+    /// The first attribute in which another header differs from this one, for people; nil for an equal one.
+    func difference(from other: TokenFileHeader) -> String? {
+        let theirs = other.attributes
+        return difference { theirs[$0].map(TokenFileHeader.text) }
+    }
+
+    /// The same for what `json` made of another header.
+    func difference(fromJSON line: String) -> String {
+        guard let theirs = (try? JSONSerialization.jsonObject(with: Data(line.utf8))) as? [String: Any] else { return "it is no file of ours" }
+        return difference { theirs[$0].map { "\($0)" } } ?? "it is of another version"
+    }
+
+    private func difference(from theirs: (String) -> String?) -> String? {
+        for (name, value) in attributes.sorted(by: { $0.key < $1.key }) {
+            let (mine, theirs) = (TokenFileHeader.text(value), theirs(name) ?? "nothing")
+            guard mine != theirs else { continue }
+            let isShort = mine.count <= 70 && theirs.count <= 70 && !mine.contains("\n")
+            return isShort ? "its \(name) is \(theirs), not \(mine)" : "its \(name) is another"
+        }
+        return nil
+    }
+
+    private static func text(_ value: AttributeValue) -> String { value.string ?? value.integer.map { "\($0)" } ?? "" }
+}

@@ -7,10 +7,10 @@ public enum TokenFileWriter {
     ///
     /// - Parameters:
     ///   - records: gives the record of every number from 0 to `header.records` − 1, each asked for once, in order.
-    /// - Returns: the file, read back from the disk.
+    /// - Returns: the digest of its content, `TokenFile.fingerprint`.
     /// - Throws: `TokenFileError`, `FileError` if it cannot be written or does not read back; what `records` throws.
     @discardableResult
-    public static func publish(_ path: String, header: TokenFileHeader, records: (Int) throws -> TokenRecord) throws -> TokenFile {
+    public static func publish(_ path: String, header: TokenFileHeader, records: (Int) throws -> TokenRecord) throws -> String {
         var digest = ""
         do {
             try FileSystem.publish(path) { temporary in
@@ -22,7 +22,7 @@ public enum TokenFileWriter {
         } catch let error as HDF5Error {
             throw TokenFileError.notWritten(file: path, reason: "\(error)")
         }
-        return try TokenFile(path: path)
+        return digest
     }
 
     /// Writes and closes a file; returns the digest of its content.

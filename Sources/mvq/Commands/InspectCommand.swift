@@ -7,9 +7,10 @@ import Training
 /// `mvq inspect`.
 struct InspectCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: "inspect", abstract: "Prints what a checkpoint holds, or what model a configuration describes.",
+        commandName: "inspect", abstract: "Prints what a checkpoint or a file of tokens holds, or what model a configuration describes.",
         discussion: """
-            Of a checkpoint: step, configuration, digests, every tensor; exit code 66 if it is damaged. Of a configuration: the parameters of every
+            Of a checkpoint: step, configuration, digests, every tensor; exit code 66 if it is damaged. Of a file of tokens: records, codes, where
+            they come from; exit code 65 if it is damaged. Of a configuration: the parameters of every
             module that it trains, and of the networks that only judge; tokens, and the floating-point operations of the tokenizer's forward pass
             over one image.
 
@@ -17,7 +18,7 @@ struct InspectCommand: ParsableCommand {
               mvq inspect --config configs/tokenizer-gr.yaml
             """)
 
-    @Argument(help: "Checkpoint file (.h5), or the folder of a run (its latest checkpoint).") var path: String?
+    @Argument(help: "Checkpoint or file of tokens (.h5), or the folder of a run (its latest checkpoint).") var path: String?
     @Option(help: ArgumentHelp("Configuration whose model to describe.", valueName: "file")) var config: String?
     @Flag(help: "Print JSON.") var json = false
 
@@ -34,6 +35,11 @@ struct InspectCommand: ParsableCommand {
             return
         }
         guard let path else { return }
+        if TokenFile.isTokenFile(path) {
+            let summary = try TokenSummary(try TokenFile(path: path))
+            if json { try printJSON(summary) } else { print(summary.text) }
+            return
+        }
         let summary = try CheckpointSummary(path: InspectCommand.file(path))
         // Of a file that cannot be opened, or had better not be, there is nothing to show.
         if summary.tensors.isEmpty, let damage = summary.damage {

@@ -24,6 +24,7 @@ struct Run {
 
     let path: String
     let data: String
+    var config = Run.preset
     var listen = "tcp://127.0.0.1:*"
     /// Overrides after those.
     var settings = ["training.steps=\(steps)", "training.global_batch=16", "checkpoints.every_steps=5"]
@@ -31,17 +32,17 @@ struct Run {
 
     var arguments: [String] {
         // Should this process die, the coordinator it leaves behind ends by itself.
-        ["--config", Run.preset, "--data", data, "--run", path, "--listen", listen, "--gather-seconds", "120"]
+        ["--config", config, "--data", data, "--run", path, "--listen", listen, "--gather-seconds", "120"]
             + allSettings.flatMap { ["--set", $0] } + more
     }
 
     /// Nothing is evaluated unless a test asks for it.
-    private var allSettings: [String] { Run.tokenizerLosses + ["evaluation.every_steps=0"] + settings }
+    private var allSettings: [String] { (config == Run.preset ? Run.tokenizerLosses + ["evaluation.every_steps=0"] : []) + settings }
 
     var configuration: RunConfiguration {
         get throws {
             try RunConfiguration(
-                file: Run.preset,
+                file: config,
                 overrides: allSettings.map { setting in
                     let parts = setting.split(separator: "=", maxSplits: 1).map(String.init)
                     return (key: parts[0], value: parts[1])
@@ -77,7 +78,8 @@ struct Run {
 
     /// The digest of the weights in a checkpoint, recomputed from its tensors.
     func weightsDigest(ofCheckpoint step: Int) throws -> String {
-        try TrainingState(try store.load(step: step), model: TokenizerTask(try configuration).model).weightsDigest
+        let stored = try RunConfiguration(file: "\(path)/config.yaml")
+        return try TrainingState(try store.load(step: step), model: stored.trainedModel).weightsDigest
     }
 
     /// Digests of everything that must not be lost: journal and checkpoints.
@@ -94,13 +96,13 @@ struct Run {
     func expectEqual(to other: Run, sourceLocation: SourceLocation = #_sourceLocation) throws {
         let (mine, theirs) = (try results(), try other.results())
         #expect(
-            mine.count == Run.steps && theirs.count == Run.steps, "\(mine.count) and \(theirs.count) steps",
+            try mine.count == configuration.training.steps && theirs.count == mine.count, "\(mine.count) and \(theirs.count) steps",
             sourceLocation: sourceLocation)
         for (mine, theirs) in zip(mine, theirs) {
             #expect(mine == theirs, "step \(mine.step)", sourceLocation: sourceLocation)
             if mine != theirs { break }
         }
-        #expect(try weightsDigest(ofCheckpoint: Run.steps) == theirs.last?.weightsDigest, sourceLocation: sourceLocation)
+        #expect(try weightsDigest(ofCheckpoint: mine.count) == theirs.last?.weightsDigest, sourceLocation: sourceLocation)
     }
 
     /// A copy under another path; checkpoint files are shared, so they must be replaced, not written to.

@@ -3,12 +3,12 @@ import NeuralNet
 import TensorCore
 
 /// A worker's task in training on tokens: (weights, slot) → gradient sum, both in the form of `TrainingVectors`.
-struct TokenTask: Sendable {
-    let model: any TokenModel
-    let vectors: TrainingVectors
+package struct TokenTask: Sendable {
+    package let model: any TokenModel
+    package let vectors: TrainingVectors
     private let recomputation: Recomputation
 
-    init(_ model: any TokenModel, recomputation: Recomputation) {
+    package init(_ model: any TokenModel, recomputation: Recomputation) {
         self.model = model
         self.recomputation = recomputation
         vectors = TrainingVectors(model)
@@ -20,7 +20,7 @@ struct TokenTask: Sendable {
     ///   - weights: `[weightsCount]`
     ///   - samples: the records' ids, and `slot`: the slot's number, for complaints.
     /// - Throws: `TrainingError.notFinite` for a result that is not all finite numbers.
-    func computeSlot(
+    package func computeSlot(
         weights: Tensor, records: [TokenRecord], samples: [Int], step: Int, slot: Int, into result: Tensor, pool: ThreadPool
     ) throws {
         precondition(result.count == vectors.resultCount, "result of shape \(result.shape) for \(vectors.resultCount) floats")
