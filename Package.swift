@@ -51,7 +51,7 @@ let package = Package(
         .systemLibrary(name: "CTurboJPEG", pkgConfig: "libturbojpeg", providers: [.apt(["libturbojpeg0-dev"])]),
         .systemLibrary(name: "CPNG", pkgConfig: "libpng", providers: [.apt(["libpng-dev"])]),
         .systemLibrary(name: "CCrypto", pkgConfig: "libcrypto", providers: [.apt(["libssl-dev"])]),
-        .target(name: "CFloat"),
+        .target(name: "CFloat", cSettings: [.unsafeFlags(["-O3"])]),
         .target(name: "CChecksums"),
 
         target("Failpoints", []),
@@ -83,8 +83,8 @@ let package = Package(
         command(
             "mvq",
             [
-                "ImageData", "Checkpoints", "Telemetry", "MergeVQ", "NeuralNet", "TensorCore", "Kernels", "Fleet", "Transport", "Simulation", "Chaos",
-                "CZeroMQ", "CHDF5", "CPNG", "CCrypto",
+                "ImageData", "Checkpoints", "Telemetry", "Generators", "MergeVQ", "NeuralNet", "TensorCore", "Kernels", "Fleet", "Transport", "Simulation",
+                "Chaos", "CZeroMQ", "CHDF5", "CPNG", "CCrypto",
             ]),
 
         .target(name: "TestKit", dependencies: ["NeuralNet", "TensorCore", "Checkpoints"], path: "Tests/TestKit", swiftSettings: strict),
