@@ -3,7 +3,7 @@
 
     python3 comparisons/torch_class_dependence.py --data DIR --samples NAME=FOLDER [NAME=FOLDER ...] [--json FILE]
 
-DIR is the dataset in ImageNet's layout (train/<class>, val/<class>); every FOLDER holds <class>/*.png, as `mvq generate --out-dir` writes them.
+DIR is the dataset in ImageNet's layout (train/<class>, val/<class>); every FOLDER holds CLASS-NUMBER.png, as `mvq generate --out-dir` writes them.
 Printed per folder: the share of samples whose predicted class is the one they were generated for, beside chance, beside the same share for the real
 validation images, and with the classes of the samples shuffled. A nearest-neighbour classifier on pixels (cosine, 20 neighbours) gives a second
 opinion that shares nothing with the first.
@@ -19,10 +19,12 @@ from torch import nn
 
 
 def load(folder, classes, size):
-    """Images [N, 3, size, size] in [-1, 1] and labels [N] of <folder>/<class>/*."""
+    """Images [N, 3, size, size] in [-1, 1] and labels [N] of <folder>/<class>/* or of <folder>/<label>-<number>.png."""
     images, labels = [], []
+    numbered = {path: int(path.name.split("-")[0]) for path in sorted(folder.glob("*-*.png"))}
     for label, name in enumerate(classes):
-        for path in sorted((folder / name).glob("*")):
+        paths = sorted((folder / name).glob("*")) + [path for path, number in numbered.items() if number == label]
+        for path in paths:
             if path.suffix.lower() not in (".png", ".jpeg", ".jpg"):
                 continue
             image = Image.open(path).convert("RGB")
@@ -31,7 +33,7 @@ def load(folder, classes, size):
             images.append(np.asarray(image, dtype=np.float32) / 127.5 - 1)
             labels.append(label)
     if not images:
-        raise SystemExit(f"{folder}: no images in folders named like the dataset's classes")
+        raise SystemExit(f"{folder}: no images of the dataset's classes")
     return torch.from_numpy(np.stack(images)).permute(0, 3, 1, 2).contiguous(), torch.tensor(labels)
 
 
