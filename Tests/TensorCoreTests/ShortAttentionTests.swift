@@ -3,7 +3,8 @@ import Testing
 
 /// Attention over a handful of tokens against the tiled computation, which has the plain definition as its oracle.
 @Suite struct ShortAttentionTests {
-    private let (heads, width) = (3, 8)
+    private let heads = 3
+    private let width = 8
 
     private func random(_ shape: Shape, _ key: String) -> Tensor {
         let random = Philox(seed: 6, domain: key)

@@ -161,7 +161,7 @@ extension RunConfiguration {
     /// Before a file is read: what other tasks than a tokenizer's begin with (stage2 1.7).
     mutating func setDefaults(of task: Task) {
         self.task = task
-        guard task != .tokenizer else { return }
+        guard task == .generator else { return }
         optimizer.learningRate = 4e-4
         (optimizer.beta1, optimizer.beta2) = (0.9, 0.95)
         optimizer.weightDecay = 0.05

@@ -20,6 +20,7 @@ public struct RunConfiguration: Sendable, Equatable {
     public var checkpoints = Checkpoints()
     public var evaluation = Evaluation()
     public var generator = Generator()
+    public var tokens = Tokens()
 
     public init() {}
 
@@ -29,6 +30,8 @@ public struct RunConfiguration: Sendable, Equatable {
         case tokenizer
         /// Stage 2: classes to tokens.
         case generator
+        /// Nothing: a trained tokenizer makes a file of tokens (`mvq-coordinator --task tokenize`).
+        case tokenize
     }
 
     /// The tokenizer's architecture (spec 2, 4).
@@ -297,7 +300,7 @@ extension RunConfiguration {
         self.init()
         if let task = try ConfigurationReader.field("task", of: yaml, file: file, overrides: overrides, as: Task.self) { setDefaults(of: task) }
         try ConfigurationReader.read(yaml, file: file, overrides: overrides, into: &self) { try $0.visit($1) }
-        let weights = task == .tokenizer ? ForwardPass(tokenizer, kept: merging.keptTokens).weightCount : Double(trainedModel.layout.count)
+        let weights = task != .generator ? ForwardPass(tokenizer, kept: merging.keptTokens).weightCount : Double(trainedModel.layout.count)
         guard weights <= RunConfiguration.mostWeights else {
             throw ConfigurationError(
                 file, "model has \(weights) weights, more than \(RunConfiguration.mostWeights); lower model.channels, model.channel_multipliers,"

@@ -6,7 +6,7 @@ extension RunConfiguration {
     /// The model that this run trains.
     public var trainedModel: any TrainedModel {
         switch task {
-        case .tokenizer: StageOneModel(stageOne)
+        case .tokenizer, .tokenize: StageOneModel(stageOne)
         case .generator: GeneratorModel(self)
         }
     }
@@ -17,6 +17,7 @@ extension RunConfiguration {
     public func source(at path: String) throws -> any SampleSource {
         switch task {
         case .tokenizer: try ImageFolder(root: path, split: "train")
+        case .tokenize: try ImageFolder.tokenized(root: path, split: tokens.split.rawValue)
         case .generator: try TokenFile(path: path)
         }
     }
@@ -26,6 +27,7 @@ extension RunConfiguration {
     /// - Throws: `TrainingError`, `PretrainedError` if files and configuration do not fit.
     func completed(for source: any SampleSource) throws -> RunConfiguration {
         switch task {
+        case .tokenize: return self
         case .tokenizer: return try withNetworkDigests(for: StageOneModel(stageOne))
         case .generator:
             guard let tokens = source as? TokenFile else { preconditionFailure("a generator learns from tokens") }
@@ -35,10 +37,11 @@ extension RunConfiguration {
 
     /// A worker's part of this run.
     ///
-    /// - Throws: if a network that a loss needs cannot be read (`FrozenWeights`).
+    /// - Throws: if a network that a loss needs cannot be read (`FrozenWeights`), or the settings are none for this model.
     func workerTask(plan: TrainingPlan, store: SampleStore, threads: Int) throws -> any WorkerTask {
         switch task {
         case .tokenizer: TokenizerBlocks(try TokenizerTask(self), plan: plan, store: store, threads: threads)
+        case .tokenize: TokenizeBlocks(try TokenizeTask(self, images: plan.sampleCount), store: store)
         case .generator: TokenBlocks(TokenTask(GeneratorModel(self), recomputation: training.recompute), plan: plan, store: store)
         }
     }
