@@ -51,7 +51,7 @@ let package = Package(
         .systemLibrary(name: "CTurboJPEG", pkgConfig: "libturbojpeg", providers: [.apt(["libturbojpeg0-dev"])]),
         .systemLibrary(name: "CPNG", pkgConfig: "libpng", providers: [.apt(["libpng-dev"])]),
         .systemLibrary(name: "CCrypto", pkgConfig: "libcrypto", providers: [.apt(["libssl-dev"])]),
-        .target(name: "CFloat"),
+        .target(name: "CFloat", cSettings: [.unsafeFlags(["-O3"])]),
         .target(name: "CChecksums"),
 
         target("Failpoints", []),

@@ -4,6 +4,7 @@
 #include "Platform.h"
 #include <math.h>
 #include <stdbool.h>
+#include "RowProducts.h"
 #include "WinogradLines.h"
 
 /// a * b + c, fused where the target has FMA.

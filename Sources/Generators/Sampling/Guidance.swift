@@ -11,6 +11,12 @@ public enum Guidance {
         let scale = Float(scale)
         return conditional.indices.map { null[$0] + scale * (conditional[$0] - null[$0]) }
     }
+
+    /// `combined`, over the conditional logits.
+    package static func combine(_ conditional: UnsafeMutableBufferPointer<Float>, null: UnsafeBufferPointer<Float>, scale: Double) {
+        let scale = Float(scale)
+        for i in conditional.indices { conditional[i] = null[i] + scale * (conditional[i] - null[i]) }
+    }
 }
 
 /// The guidance scale over the tokens of an image. Scales are finite; 1 is no guidance.

@@ -26,6 +26,16 @@ public enum SamplingError: Error, Equatable, CustomStringConvertible {
     case ownerOutside(cell: Int, owner: Int, tokens: Int)
     /// A merged token has no cell.
     case tokenWithoutCell(Int)
+    /// A class the model does not know.
+    case classOutside(Int, classes: Int)
+    /// A count of kept tokens outside 1 … L.
+    case keptTokens(Int, cells: Int)
+    /// A merge instruction that is no number.
+    case mergeID(Double)
+    /// A window of the compressed cache below 1.
+    case window(Int)
+    /// An order of generation that the model was not trained for.
+    case orderOfModel(asked: String, trained: String)
 
     public var description: String {
         switch self {
@@ -43,6 +53,12 @@ public enum SamplingError: Error, Equatable, CustomStringConvertible {
         case .notPermutation(let count): "the decoding order is no permutation of 0..<\(count)"
         case .ownerOutside(let cell, let owner, let tokens):
             "cell \(cell) belongs to token \(owner) of \(tokens): the token record is damaged; extract the tokens anew"
+        case .classOutside(let label, let classes): "class \(label): the model knows classes 0 to \(classes - 1)"
+        case .keptTokens(let count, let cells): "\(count) kept tokens: an image of this model has \(cells) cells, so take 1 to \(cells)"
+        case .mergeID(let value): "merge id \(value): it must be a number"
+        case .window(let value): "window \(value): it must be at least 1"
+        case .orderOfModel(let asked, let trained):
+            "generation in \(asked) order: the model was trained for \(trained) order; ask for that, or take another checkpoint"
         case .tokenWithoutCell(let token): "token \(token) has no cell: the token record is damaged; extract the tokens anew"
         }
     }

@@ -55,6 +55,33 @@ public struct TokenSampler: Sendable, Hashable {
         }
         return TokenDistribution(weights: weights, kept: kept)
     }
+
+    /// `distribution(logits).token(at: u)`, without arrays where neither k nor p leaves anything out.
+    /// - Throws: `SamplingError.unusableLogits`.
+    package func token(of logits: UnsafeBufferPointer<Float>, at u: Double) throws(SamplingError) -> Int {
+        guard topK == 0 || topK >= logits.count, topP == 1 else { return try distribution(Array(logits)).token(at: u) }
+        var largest = -Float.infinity
+        var isUsable = true
+        for logit in logits {
+            isUsable = isUsable && logit < .infinity
+            largest = max(largest, logit)
+        }
+        guard isUsable, largest > -.infinity else { throw .unusableLogits }
+        let divisor = max(temperature, 1e-5)
+        return withUnsafeTemporaryAllocation(of: Double.self, capacity: logits.count) { weights in
+            var total = 0.0
+            for i in logits.indices {
+                weights[i] = exp((Double(logits[i]) - Double(largest)) / divisor)
+                total += weights[i]
+            }
+            var sum = 0.0
+            for i in logits.indices {
+                sum += weights[i] / total
+                if sum > u { return i }
+            }
+            return logits.lastIndex { $0 > -.infinity } ?? 0
+        }
+    }
 }
 
 /// The probabilities of a token's values, of which some are left out.

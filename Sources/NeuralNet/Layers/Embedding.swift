@@ -1,6 +1,6 @@
 /// A table of learned rows.
 public struct Embedding: Sendable {
-    let weight: Parameter
+    package let weight: Parameter
 
     /// Registers `weight [rows, width]`.
     public init(_ scope: ParameterScope, rows: Int, width: Int, initialiser: Initialiser) {

@@ -1,6 +1,6 @@
 /// y = x·Wᵀ + b over the last axis.
 public struct Linear: Sendable {
-    let weight: Parameter
+    package let weight: Parameter
     let bias: Parameter?
 
     /// Registers `weight [outputs, inputs]` and `bias [outputs]`.

@@ -18,8 +18,8 @@ public struct LayerNorm: Sendable {
 
 /// Root-mean-square normalisation of the last axis, with a gain and no bias.
 public struct RMSNorm: Sendable {
-    let weight: Parameter
-    let epsilon: Float
+    package let weight: Parameter
+    package let epsilon: Float
 
     /// Registers `weight [width]` = 1.
     public init(_ scope: ParameterScope, width: Int, epsilon: Float = 1e-5) {

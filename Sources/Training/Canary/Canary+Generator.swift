@@ -10,8 +10,17 @@ extension Canary {
         let model = GeneratorModel(configuration)
         let cells = model.generator.configuration.cells
         let kept = configuration.generator.kind == .mergear ? configuration.generator.leastKept ?? cells : cells
-        let bits = UInt32(configuration.generator.preBits + configuration.generator.postBits)
-        let codes = (0..<kept).map { UInt32(truncatingIfNeeded: $0 &* 0x9e37_79b9) >> 7 & (1 << bits - 1) }
+        addPass(of: model, bits: configuration.generator.preBits + configuration.generator.postBits, kept: kept, cells: cells, pool: pool)
+    }
+
+    /// Runs a run's source recovery over a made-up record, of which no generator made anything.
+    mutating func addRecovery(_ configuration: RunConfiguration, pool: ThreadPool) {
+        let cells = (configuration.recovery.grid ?? 16) * (configuration.recovery.grid ?? 16)
+        addPass(of: RecoveryModel(configuration), bits: configuration.recovery.bits ?? 18, kept: (cells + 1) / 2, cells: cells, pool: pool)
+    }
+
+    private mutating func addPass(of model: some TokenModel, bits: Int, kept: Int, cells: Int, pool: ThreadPool) {
+        let codes = (0..<kept).map { UInt32(truncatingIfNeeded: $0 &* 0x9e37_79b9) >> 7 & (1 << UInt32(bits) - 1) }
         guard let record = try? TokenRecord(image: 0, view: 0, label: 0, codes: codes, owners: (0..<cells).map { UInt16(min($0, kept - 1)) }) else {
             preconditionFailure("no record of \(kept) tokens for \(cells) cells")
         }

@@ -13,6 +13,9 @@ extension RunConfiguration {
         case .generator:
             try fields.section("generator") { try generator.visit($0) }
             try visitTraining(fields)
+        case .recovery:
+            try fields.section("recovery") { try recovery.visit($0) }
+            try visitTraining(fields)
         }
     }
 

@@ -161,11 +161,17 @@ extension RunConfiguration {
     /// Before a file is read: what other tasks than a tokenizer's begin with (stage2 1.7).
     mutating func setDefaults(of task: Task) {
         self.task = task
-        guard task == .generator else { return }
-        optimizer.learningRate = 4e-4
+        switch task {
+        case .tokenizer, .tokenize: return
+        case .generator:
+            optimizer.learningRate = 4e-4
+            optimizer.weightDecay = 0.05
+            optimizer.gradientClip = 1
+        case .recovery:
+            optimizer.learningRate = 1e-4
+            optimizer.weightDecay = 0.01
+        }
         (optimizer.beta1, optimizer.beta2) = (0.9, 0.95)
-        optimizer.weightDecay = 0.05
-        optimizer.gradientClip = 1
         optimizer.emaDecay = 0
     }
 }

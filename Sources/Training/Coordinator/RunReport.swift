@@ -71,7 +71,8 @@ final class RunReport: Sendable {
     /// The losses of the progress line, those that are on.
     private func terms(of values: [String: Double]) -> [ProgressState.Term] {
         guard plan.configuration.task == .tokenizer else {
-            return ["nll", "bits_per_token"].compactMap { name in values[name].map { .init(name == "nll" ? "nll" : "bits", $0) } }
+            let shown = [("nll", "nll"), ("bits", "bits_per_token"), ("owners", "owner_accuracy"), ("codes", "code_accuracy")]
+            return shown.compactMap { label, name in values[name].map { .init(label, $0) } }
         }
         let norm = plan.configuration.losses.reconstructionNorm.rawValue
         var terms: [ProgressState.Term] = [.init(norm, values["reconstruction"] ?? 0)]

@@ -107,7 +107,7 @@ struct RunStart {
         let stored = try RunConfiguration(yaml: yaml, file: file)
         let pairs = zip(configuration.entries, stored.entries).filter { $0.value != $1.value && !mayChange($0.key, configuration) }
         return try pairs.map { mine, theirs in
-            guard !["task", "model.", "discriminator.", "generator."].contains(where: mine.key.hasPrefix) else {
+            guard !["task", "model.", "discriminator.", "generator.", "recovery."].contains(where: mine.key.hasPrefix) else {
                 throw TrainingError.otherConfiguration(run: file, key: mine.key, stored: theirs.value, given: mine.value)
             }
             return "\(mine.key) \(mine.value), was \(theirs.value)"

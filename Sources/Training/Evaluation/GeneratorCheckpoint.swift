@@ -4,7 +4,7 @@ import Generators
 import TensorCore
 
 /// A generator read from a checkpoint, ready to generate.
-public struct GeneratorCheckpoint {
+public struct GeneratorCheckpoint: Sendable {
     public let file: String
     public let step: Int
     /// Which weights these are.

@@ -8,6 +8,7 @@ extension RunConfiguration {
         switch task {
         case .tokenizer, .tokenize: StageOneModel(stageOne)
         case .generator: GeneratorModel(self)
+        case .recovery: RecoveryModel(self)
         }
     }
 
@@ -18,7 +19,7 @@ extension RunConfiguration {
         switch task {
         case .tokenizer: try ImageFolder(root: path, split: "train")
         case .tokenize: try ImageFolder.tokenized(root: path, split: tokens.split.rawValue)
-        case .generator: try TokenFile(path: path)
+        case .generator, .recovery: try TokenFile(path: path)
         }
     }
 
@@ -29,20 +30,23 @@ extension RunConfiguration {
         switch task {
         case .tokenize: return self
         case .tokenizer: return try withNetworkDigests(for: StageOneModel(stageOne))
-        case .generator:
-            guard let tokens = source as? TokenFile else { preconditionFailure("a generator learns from tokens") }
-            return try completed(for: tokens)
+        case .generator, .recovery:
+            guard let tokens = source as? TokenFile else { preconditionFailure("stage 2 learns from tokens") }
+            return try task == .generator ? completed(for: tokens) : completedRecovery(for: tokens)
         }
     }
 
     /// A worker's part of this run.
     ///
-    /// - Throws: if a network that a loss needs cannot be read (`FrozenWeights`), or the settings are none for this model.
+    /// - Throws: if a network that a loss needs cannot be read (`FrozenWeights`, `FrozenGenerator`), or the settings are none for this model.
     func workerTask(plan: TrainingPlan, store: SampleStore, threads: Int) throws -> any WorkerTask {
         switch task {
         case .tokenizer: TokenizerBlocks(try TokenizerTask(self), plan: plan, store: store, threads: threads)
         case .tokenize: TokenizeBlocks(try TokenizeTask(self, images: plan.sampleCount), store: store)
         case .generator: TokenBlocks(TokenTask(GeneratorModel(self), recomputation: training.recompute), plan: plan, store: store)
+        case .recovery:
+            TokenBlocks(
+                TokenTask(RecoveryModel(self, generator: try FrozenGenerator(self)), recomputation: training.recompute), plan: plan, store: store)
         }
     }
 }

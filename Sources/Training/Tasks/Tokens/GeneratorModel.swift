@@ -27,7 +27,7 @@ package struct GeneratorModel: TokenModel {
 
     package func loss(of records: [TokenRecord], samples: [Int], step: Int, in graph: Graph) -> (total: Variable, terms: [Float]) {
         let seed = UInt64(configuration.seed)
-        let dropout = GeneratorDropout(generator.configuration.dropout, seed: seed, step: step, samples: samples, pool: graph.pool)
+        let dropout = GeneratorDropout(generator.configuration.dropout, seed: seed, step: step, samples: samples)
         let pass: Generator.Pass
         var more: [Float] = []
         switch settings.kind {

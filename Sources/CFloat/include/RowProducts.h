@@ -1,0 +1,23 @@
+// Products of a few rows with large weights, and attention of one query on a cache: the loops of generation.
+//
+// In C because what decides their speed is which sums stay in registers, and because they use AVX-512 where the processor has it. The bits are
+// the same without it: every result is one chain of fused multiply-adds in ascending order, whatever the width of the vectors, the other rows of
+// the call, or how the work is cut.
+#pragma once
+#include <stdbool.h>
+#include <stddef.h>
+
+/// Outputs in a panel of weights, and entries in a block of keys.
+#define ROW_PANEL_WIDTH 32
+
+/// out[r][n] = Σ_k a[r][k] · panel_{n / 32}[k][n % 32], added to what is in `out` if `adds`. A panel is `[depth][32]`; panels follow each other.
+/// Rows of `a` and `out` are `a_stride` and `out_stride` floats apart; `out` has whole panels.
+void row_panel_product(
+    const float *a, ptrdiff_t a_stride, ptrdiff_t rows, const float *panels, ptrdiff_t panel_count, ptrdiff_t depth, float *out,
+    ptrdiff_t out_stride, bool adds);
+
+/// scores[e] = Σ_d query[d] · keys[d][e] for the 32 entries of a block of keys `[width][32]`.
+void key_block_scores(const float *query, const float *keys, ptrdiff_t width, float *scores);
+
+/// out[d] = Σ_e weights[e] · values[e][d] for entries `0 ..< count`, added to what is in `out` if `adds`; `width` is a multiple of 16.
+void value_block_sum(const float *weights, ptrdiff_t count, const float *values, ptrdiff_t width, float *out, bool adds);
