@@ -54,8 +54,9 @@ public final class MapRun: @unchecked Sendable {
         pool = ThreadPool(threads: options.threads)
         grace = StopGrace(seconds: options.graceSeconds, checkpointBytes: 0)
         tree = SlotTree(slots: job.slots)
-        weightBuffer = BulkBuffer(count: job.weights.count * MemoryLayout<Float>.stride)
+        let weightBuffer = BulkBuffer(count: job.weights.count * MemoryLayout<Float>.stride)
         job.weights.withBytes { weightBuffer.bytes.copyMemory(from: $0) }
+        self.weightBuffer = weightBuffer
         report = MapReport(job, progress: progress, done: step)
         let replayed = max(0, (journal.end ?? 0) - step)
         report.event(
