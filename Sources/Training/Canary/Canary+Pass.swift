@@ -11,7 +11,7 @@ extension Canary {
     package init(_ configuration: RunConfiguration, pool: ThreadPool) throws {
         self.init()
         switch configuration.task {
-        case .tokenizer: try addTokenizer(configuration, pool: pool)
+        case .tokenizer, .tokenize: try addTokenizer(configuration, pool: pool)
         case .generator: addGenerator(configuration, pool: pool)
         case .recovery: addRecovery(configuration, pool: pool)
         }
