@@ -63,4 +63,14 @@ public enum Failpoint: String, CaseIterable, Sendable {
     case evaluationLine = "evaluation.line"
     /// The link to the best checkpoint is about to be set.
     case evaluationBest = "evaluation.best"
+
+    // A file of tokens that is being made.
+    /// The next records are about to be appended to the partial file.
+    case tokensAppend = "tokens.append"
+    /// Half of them are.
+    case tokensTorn = "tokens.torn"
+    /// All records are there; the file is about to be written.
+    case tokensWrite = "tokens.write"
+    /// The file is in its place, the partial one still there.
+    case tokensPublished = "tokens.published"
 }

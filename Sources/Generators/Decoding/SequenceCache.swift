@@ -62,16 +62,21 @@ package final class SequenceCache {
         for d in headWidth..<valueWidth { values[d] = 0 }
     }
 
-    /// Overwrites the entries from one on, as far as there is memory: to show that nobody reads them, or to have something to read.
-    package func fill(from first: Int, _ value: (_ position: Int) -> Float) {
+    /// Overwrites all entries from one on, as far as there is memory: to show that nobody reads them, or to have something to read.
+    package func fill(from first: Int, with value: Float) {
         let entries = SequenceCache.blockEntries
-        for entry in first..<max(capacity, first) {
+        for entry in max(first, 0)..<max(capacity, first) {
             let (block, lane) = (entry / entries, entry % entries)
-            for layer in 0..<layers {
-                for head in 0..<heads {
-                    let (keys, values) = (keys(block: block, layer: layer, head: head), values(block: block, layer: layer, head: head))
-                    for d in 0..<headWidth { keys[d * entries + lane] = value(d) }
-                    for d in 0..<valueWidth { values[lane * valueWidth + d] = value(d) }
+            if lane == 0 {
+                // A whole block.
+                blocks[block].fillInPlace(value)
+            } else if entry - lane < first {
+                for layer in 0..<layers {
+                    for head in 0..<heads {
+                        let (keys, values) = (keys(block: block, layer: layer, head: head), values(block: block, layer: layer, head: head))
+                        for d in 0..<headWidth { keys[d * entries + lane] = value }
+                        for d in 0..<valueWidth { values[lane * valueWidth + d] = value }
+                    }
                 }
             }
         }

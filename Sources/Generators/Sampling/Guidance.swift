@@ -13,7 +13,7 @@ public enum Guidance {
     }
 
     /// `combined`, over the conditional logits.
-    static func combine(_ conditional: UnsafeMutableBufferPointer<Float>, null: UnsafeBufferPointer<Float>, scale: Double) {
+    package static func combine(_ conditional: UnsafeMutableBufferPointer<Float>, null: UnsafeBufferPointer<Float>, scale: Double) {
         let scale = Float(scale)
         for i in conditional.indices { conditional[i] = null[i] + scale * (conditional[i] - null[i]) }
     }

@@ -37,6 +37,18 @@ public struct TokenFileHeader: Sendable, Equatable {
     /// The release of the program.
     public var build: String
 
+    package init(
+        bits: Int, grid: Int, classNames: [String], images: Int, split: String, views: Int, keptCounts: [Int], isKeptSampled: Bool, seed: Int,
+        tokenizerConfiguration: String, tokenizerDigest: String, tokenizerWeights: String, tokenizerStep: Int, datasetFingerprint: String,
+        numericClass: String, build: String
+    ) {
+        (self.bits, self.grid, self.classNames, self.images, self.split, self.views) = (bits, grid, classNames, images, split, views)
+        (self.keptCounts, self.isKeptSampled, self.seed) = (keptCounts, isKeptSampled, seed)
+        (self.tokenizerConfiguration, self.tokenizerDigest) = (tokenizerConfiguration, tokenizerDigest)
+        (self.tokenizerWeights, self.tokenizerStep) = (tokenizerWeights, tokenizerStep)
+        (self.datasetFingerprint, self.numericClass, self.build) = (datasetFingerprint, numericClass, build)
+    }
+
     /// Raster cells, L.
     public var cells: Int { grid * grid }
     /// Number of classes.

@@ -1,6 +1,6 @@
 import Checkpoints
+import Failpoints
 import Foundation
-import Synchronization
 
 /// The records of a file of tokens that is being made, `<file>.partial` beside it. Whatever ends the process, what was appended before is not
 /// computed again.
@@ -22,7 +22,7 @@ final class TokenSpool {
     ///
     /// - Throws: `TokenFileError.otherJob` if it was begun with other settings, `.inUse` if another process is at it; `FileError`.
     init(of target: String, header: TokenFileHeader) throws {
-        path = target + ".partial"
+        path = TokenSpool.path(of: target)
         self.header = header
         cellBytes = TokenRecord.byteCount(kept: header.mostKept, cells: header.cells)
         let block = try TokenSpool.title + header.json() + "\n"
@@ -63,6 +63,11 @@ final class TokenSpool {
             bytes += record.bytes
             bytes += Array(repeating: 0, count: cellBytes - record.bytes.count)
         }
+        Failpoints.reach(.tokensAppend)
+        if Failpoints.isPlanned(.tokensTorn) {
+            try write(Array(bytes[..<(bytes.count / 2)]), at: start + count * cellBytes)
+            Failpoints.reach(.tokensTorn)
+        }
         try write(bytes, at: start + count * cellBytes)
         if isDurable, fsync(descriptor) != 0 { throw FileError(operation: "write", path: path, code: errno) }
         count += records.count
@@ -88,8 +93,15 @@ final class TokenSpool {
     }
 
     /// Removes the file: its records have been published. Throws `FileError`.
-    func remove() throws {
-        guard unlink(path) == 0 else { throw FileError(operation: "remove", path: path, code: errno) }
+    func remove() throws { try TokenSpool.remove(path) }
+
+    /// Removes what is left of making a file that is there. Throws `FileError`.
+    static func removeLeftOver(of target: String) throws { try remove(path(of: target)) }
+
+    private static func path(of target: String) -> String { target + ".partial" }
+
+    private static func remove(_ path: String) throws {
+        guard unlink(path) == 0 || errno == ENOENT else { throw FileError(operation: "remove", path: path, code: errno) }
     }
 
     /// How many records from the first on are as they were written.

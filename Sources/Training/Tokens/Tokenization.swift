@@ -1,4 +1,5 @@
 import Checksums
+import Failpoints
 import ImageData
 import TensorCore
 
@@ -84,12 +85,16 @@ extension TokenFile {
             return nil
         }
         if let difference = header.difference(from: file.header) { throw TokenFileError.otherTokens(file: path, difference: difference) }
+        // Of a process that was ended right after the file was in its place.
+        try TokenSpool.removeLeftOver(of: path)
         return file
     }
 
     /// Makes the file of a complete spool, and removes the spool.
     static func publish(_ spool: TokenSpool, to path: String, header: TokenFileHeader) throws -> TokenFile {
+        Failpoints.reach(.tokensWrite)
         try TokenFileWriter.publish(path, header: header) { try spool.record($0) }
+        Failpoints.reach(.tokensPublished)
         try spool.remove()
         return try TokenFile(path: path)
     }

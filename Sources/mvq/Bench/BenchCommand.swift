@@ -3,10 +3,11 @@ import ArgumentParser
 /// `mvq bench`.
 struct BenchCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: "bench", abstract: "Measures this machine: training steps, operations, matrix products, image decoding, checkpoints, the network.",
+        commandName: "bench", abstract: "Measures this machine: training steps, generation, operations, matrix products, image decoding, checkpoints, the network.",
         subcommands: [
             BenchStep.self,
             BenchGenerator.self,
+            BenchDecode.self,
             BenchOps.self,
             BenchGemm.self,
             BenchData.self,

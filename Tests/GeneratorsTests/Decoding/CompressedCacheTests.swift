@@ -48,7 +48,7 @@ import Testing
             let decoder = TransformerDecoder(model.generator, weights: model.weights, pool: ThreadPool(threads: 2))
             let cache = SequenceCache(model.configuration)
             cache.reserve(64)
-            if poisoned { cache.fill(from: 0) { _ in .nan } }
+            if poisoned { cache.fill(from: 0, with: .nan) }
             var result: [Float] = []
             // Entries fill up past a block of the cache; then the last ones are given up, and one of them is used again.
             for step in 0..<40 {
@@ -58,7 +58,7 @@ import Testing
                 result += Array(UnsafeBufferPointer(start: decoder.state(0), count: width))
             }
             for (entry, visible) in [(33, 34), (7, 34), (34, 35)] {
-                if poisoned { cache.fill(from: visible) { _ in .nan } }
+                if poisoned { cache.fill(from: visible, with: .nan) }
                 decoder.embed(pre: 3, post: entry % 8, row: 0)
                 decoder.read([cache], [.init(rotaryRow: 4, entry: entry, visible: visible)])
                 result += Array(UnsafeBufferPointer(start: decoder.state(0), count: width))
