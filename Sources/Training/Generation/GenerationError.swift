@@ -7,8 +7,8 @@ public enum GenerationError: ExitCoded, Equatable, CustomStringConvertible {
     case otherBits(generator: String, bits: Int, tokenizer: String, tokenizerBits: Int)
     /// Another raster than the tokenizer's.
     case otherGrid(generator: String, grid: Int, tokenizer: String, tokenizerGrid: Int)
-    /// The generator learnt the tokens of another tokenizer.
-    case otherTokenizer(generator: String, learnt: String, tokenizer: String, given: String)
+    /// The generator, or the source recovery, learnt the tokens of another tokenizer.
+    case otherTokenizer(model: String, learnt: String, tokenizer: String, given: String)
     /// RandAR's tokens need source recovery to find their cells.
     case noSourceRecovery(tokenizer: String)
     /// The generator gives scores that are not numbers.
@@ -40,11 +40,11 @@ public enum GenerationError: ExitCoded, Equatable, CustomStringConvertible {
         case .otherGrid(let generator, let grid, let tokenizer, let tokenizerGrid):
             "\(generator): makes \(grid) × \(grid) codes, the tokenizer \(tokenizer) decodes \(tokenizerGrid) × \(tokenizerGrid);"
                 + " give the tokenizer whose tokens it learnt"
-        case .otherTokenizer(let generator, let learnt, let tokenizer, let given):
-            "\(generator): learnt the tokens of a tokenizer with digest \(learnt.prefix(16)), \(tokenizer) has \(given.prefix(16));"
+        case .otherTokenizer(let model, let learnt, let tokenizer, let given):
+            "\(model): learnt the tokens of a tokenizer with digest \(learnt.prefix(16)), \(tokenizer) has \(given.prefix(16));"
                 + " give the checkpoint and the weights (ema or raw) that made its token file"
         case .noSourceRecovery(let tokenizer):
-            "\(tokenizer): has no source recovery, without which nobody knows where randar's tokens belong; give a tokenizer that was trained with it"
+            "\(tokenizer): has no source recovery, without which nobody knows where randar's tokens belong; train one and give it as --recovery"
         case .unusableLogits(let generator):
             "\(generator): gives scores that are not finite numbers; take an earlier checkpoint"
         case .unusablePixels(let tokenizer, let label, let index):

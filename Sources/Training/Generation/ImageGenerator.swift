@@ -45,17 +45,21 @@ public final class ImageGenerator {
     private let tokenizer: Tokenizer
     private let tokenizerWeights: Tensor
     private let tokenizerFile: String
+    private let recovery: RecoveryCheckpoint?
     private let pool: ThreadPool
     /// Images that are made at a time.
     public let batch: Int
 
     /// - Parameters:
     ///   - generator: may be given up afterwards: the weights are copied.
+    ///   - recovery: source recovery in place of the tokenizer's own; RandAR's alone has a use for it.
     ///   - batch: images to make at a time; more need more memory and less time an image.
     ///   - threads: threads that compute.
-    /// - Throws: `GenerationError` for a tokenizer that the generator's tokens are not of.
-    public init(_ generator: GeneratorCheckpoint, tokenizer: TokenizerCheckpoint, batch: Int, threads: Int) throws {
-        try ImageGenerator.requireFit(generator, tokenizer)
+    /// - Throws: `GenerationError` for a tokenizer that the generator's tokens are not of, or for source recovery of another one's.
+    public init(
+        _ generator: GeneratorCheckpoint, tokenizer: TokenizerCheckpoint, recovery: RecoveryCheckpoint? = nil, batch: Int, threads: Int
+    ) throws {
+        try ImageGenerator.requireFit(generator, tokenizer, recovery)
         pool = ThreadPool(threads: threads)
         codeGenerator = ImageCodeGenerator(generator.generator, weights: generator.weights, batch: batch, pool: pool)
         configuration = generator.configuration
@@ -63,10 +67,11 @@ public final class ImageGenerator {
         self.tokenizer = tokenizer.tokenizer
         tokenizerWeights = tokenizer.weights
         tokenizerFile = tokenizer.file
+        self.recovery = recovery
         self.batch = batch
     }
 
-    private static func requireFit(_ generator: GeneratorCheckpoint, _ tokenizer: TokenizerCheckpoint) throws {
+    private static func requireFit(_ generator: GeneratorCheckpoint, _ tokenizer: TokenizerCheckpoint, _ recovery: RecoveryCheckpoint?) throws {
         let (model, pictures) = (generator.configuration.generatorConfiguration, tokenizer.configuration.tokenizer)
         let bits = model.preBits + model.postBits
         guard bits == pictures.encoder.bits else {
@@ -76,11 +81,14 @@ public final class ImageGenerator {
         guard isRandom ? model.cells <= pictures.fullTokens : model.grid == pictures.grid else {
             throw GenerationError.otherGrid(generator: generator.file, grid: model.grid, tokenizer: tokenizer.file, tokenizerGrid: pictures.grid)
         }
-        if let learnt = generator.tokenizerDigest, learnt != tokenizer.weightsDigest {
-            throw GenerationError.otherTokenizer(
-                generator: generator.file, learnt: learnt, tokenizer: tokenizer.file, given: tokenizer.weightsDigest)
+        for (file, learnt) in [(generator.file, generator.tokenizerDigest), (recovery?.file ?? "", recovery?.tokenizerDigest)] {
+            guard let learnt, learnt != tokenizer.weightsDigest else { continue }
+            throw GenerationError.otherTokenizer(model: file, learnt: learnt, tokenizer: tokenizer.file, given: tokenizer.weightsDigest)
         }
-        guard !isRandom || tokenizer.tokenizer.recovery != nil else { throw GenerationError.noSourceRecovery(tokenizer: tokenizer.file) }
+        guard recovery == nil || isRandom else {
+            throw GenerationError.notForKind(setting: "--recovery", kind: generator.configuration.generator.kind, of: "randar")
+        }
+        guard !isRandom || recovery != nil || tokenizer.tokenizer.recovery != nil else { throw GenerationError.noSourceRecovery(tokenizer: tokenizer.file) }
     }
 
     /// Makes images, `batch` at a time, and hands them over in their order.
@@ -119,7 +127,8 @@ public final class ImageGenerator {
         let graph = Graph(weights: tokenizerWeights, pool: pool)
         let z = graph.constant(tokenizer.quantizer.codes(of: codes).reshaped([1, codes.count, tokenizer.configuration.encoder.bits]))
         let isRandom = configuration.generator.kind == .randar
-        let owners = (isRandom ? tokenizer.predictedOwners(of: z) : nil) ?? (0..<codes.count).map(Int32.init)
+        let recovered = isRandom ? recovery?.owners(of: z.value, pool: pool) ?? tokenizer.predictedOwners(of: z) : nil
+        let owners = recovered ?? (0..<codes.count).map(Int32.init)
         let pixels = tokenizer.decode(z, owners: owners).value
         guard pixels.isFinite else {
             throw GenerationError.unusablePixels(tokenizer: tokenizerFile, label: sample.label, index: sample.index)

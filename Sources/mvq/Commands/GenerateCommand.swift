@@ -38,6 +38,8 @@ struct GenerateCommand: ParsableCommand {
     var checkpoint: String
     @Option(help: ArgumentHelp("The tokenizer: checkpoint file, or the folder of a run.", valueName: "path"))
     var tokenizer: String
+    @Option(help: ArgumentHelp("RandAR: source recovery in place of the tokenizer's own: checkpoint file, or the folder of a run.", valueName: "path"))
+    var recovery: String?
     @Option(name: .customLong("class"), help: ArgumentHelp("Numbers or names of classes with commas between them, or 'all'.", valueName: "class,…"))
     var classes: ClassChoice
     @Option(help: ArgumentHelp("Images of each class.", valueName: "count")) var count = 16
@@ -80,28 +82,34 @@ struct GenerateCommand: ParsableCommand {
     }
 
     func run() throws {
-        let trained = try GeneratorCheckpoint(path: checkpoint, weights: weights)
-        let decoder = try TokenizerCheckpoint(path: tokenizer, weights: tokenizerWeights)
-        for warning in [trained.warning, decoder.warning] { if let warning { StandardError.write("mvq: \(warning)\n") } }
-        let known = trained.configuration.generatorConfiguration.classes
-        let labels = try classes.labels(classes: known, names: trained.classNames, generator: trained.file)
+        let (models, images, labels) = try load()
         let samples = labels.flatMap { label in (0..<count).map { ImageGenerator.Sample(label: label, index: $0) } }
         let picture = out ?? (outDir == nil ? "generated.png" : nil)
         guard picture == nil || samples.count <= GenerateCommand.largestPicture else {
             throw ValidationError("a picture of \(samples.count) images is too large; give --out-dir and no --out, or fewer images")
         }
-        // Before the work, not after it.
-        _ = try settings.request(for: trained.configuration, classes: [], images: [])
         if let outDir { try makeFolder(outDir) }
-        let images = try ImageGenerator(trained, tokenizer: decoder, batch: batch, threads: threads)
         let report = try generate(samples, images, keeping: picture != nil)
         if let picture {
             let columns = labels.count > 1 ? count : Int(Double(count).squareRoot().rounded(.up))
             try ImageFile.write(ImageGrid.compose(report.pictures, columns: columns), to: picture)
         }
         let summary = GenerationSummary(
-            trained: trained, decoder: decoder, labels: labels, perClass: count, settings: settings, report: report, picture: picture, folder: outDir)
+            models, labels: labels, perClass: count, settings: settings, report: report, picture: picture, folder: outDir)
         if json { try printJSON(summary) } else { print(summary.text) }
+    }
+
+    /// Reads both models and checks everything that can be wrong with what was asked for. Of the checkpoints nothing stays but what generation needs.
+    private func load() throws -> (models: GenerationSummary.Models, images: ImageGenerator, labels: [Int]) {
+        let generator = try GeneratorCheckpoint(path: checkpoint, weights: weights)
+        let decoder = try TokenizerCheckpoint(path: tokenizer, weights: tokenizerWeights)
+        for warning in [generator.warning, decoder.warning] { if let warning { StandardError.write("mvq: \(warning)\n") } }
+        let labels = try classes.labels(
+            classes: generator.configuration.generatorConfiguration.classes, names: generator.classNames, generator: generator.file)
+        _ = try settings.request(for: generator.configuration, classes: [], images: [])
+        let recovery = try recovery.map { try RecoveryCheckpoint(path: $0, weights: .ema) }
+        let images = try ImageGenerator(generator, tokenizer: decoder, recovery: recovery, batch: batch, threads: threads)
+        return (GenerationSummary.Models(generator, decoder), images, labels)
     }
 
     private func generate(_ samples: [ImageGenerator.Sample], _ images: ImageGenerator, keeping: Bool) throws -> GenerationReport {

@@ -50,16 +50,28 @@ struct GenerationSummary: Encodable {
     let picture: String?
     let folder: String?
 
+    /// What a summary says of the models.
+    struct Models {
+        let generator: String
+        let step: Int
+        let weights: String
+        let configuration: RunConfiguration
+        let tokenizer: String
+        let tokenizerStep: Int
+
+        init(_ generator: GeneratorCheckpoint, _ tokenizer: TokenizerCheckpoint) {
+            self.generator = generator.file
+            (step, weights, configuration) = (generator.step, generator.which.rawValue, generator.configuration)
+            (self.tokenizer, tokenizerStep) = (tokenizer.file, tokenizer.step)
+        }
+    }
+
     init(
-        trained: GeneratorCheckpoint, decoder: TokenizerCheckpoint, labels: [Int], perClass: Int, settings: GenerationSettings,
-        report: GenerationReport, picture: String?, folder: String?
+        _ models: Models, labels: [Int], perClass: Int, settings: GenerationSettings, report: GenerationReport, picture: String?, folder: String?
     ) {
-        checkpoint = trained.file
-        step = trained.step
-        weights = trained.which.rawValue
-        kind = trained.configuration.generator.kind.rawValue
-        tokenizer = decoder.file
-        tokenizerStep = decoder.step
+        checkpoint = models.generator
+        (step, weights, kind) = (models.step, models.weights, models.configuration.generator.kind.rawValue)
+        (tokenizer, tokenizerStep) = (models.tokenizer, models.tokenizerStep)
         classes = labels
         imagesPerClass = perClass
         seed = settings.seed
@@ -69,7 +81,7 @@ struct GenerationSummary: Encodable {
         codesPerSecond = Double(report.codes) / max(report.seconds, 1e-9)
         imagesPerSecond = Double(report.images) / max(report.seconds, 1e-9)
         distinctCodes = report.distinctCodes
-        keptTokens = trained.configuration.generator.kind == .mergear ? settings.keptTokens(for: trained.configuration) : nil
+        keptTokens = models.configuration.generator.kind == .mergear ? settings.keptTokens(for: models.configuration) : nil
         instructionError = keptTokens.map { abs(report.distinctCodes - Double($0)) / Double($0) }
         emptySlotRate = report.emptySlotRate
         self.picture = picture

@@ -52,8 +52,8 @@ import Training
         try withTemporaryFolder { folder in
             let small = try SmallGenerator(folder: folder)
             let tokenizer = try small.tokenizer()
-            let result = try #require(
-                images([Sample(label: 1, index: 2)], small.generator(kind), tokenizer, GenerationSettings())[Sample(label: 1, index: 2)])
+            let made = try images([Sample(label: 1, index: 2)], small.generator(kind), tokenizer, GenerationSettings())
+            let result = try #require(made[Sample(label: 1, index: 2)])
             let count = kind == .randar ? 16 : 64
             #expect(result.codes.count == count)
             let graph = Graph(weights: tokenizer.weights, pool: ThreadPool(threads: 1))
@@ -61,7 +61,8 @@ import Training
             let z = graph.constant(Tensor(channels, [1, count, 5]))
             var owners = Array(0..<64)
             if kind == .randar {
-                let scores = try #require(tokenizer.tokenizer.recovery)(z).value.elements
+                let recovery = try #require(tokenizer.tokenizer.recovery)
+                let scores = recovery(z).value.elements
                 owners = owners.map { cell in (0..<count).max { scores[cell * count + $0] < scores[cell * count + $1] } ?? 0 }
                 #expect(result.emptySlots == count - Set(owners).count)
             } else {
@@ -75,6 +76,36 @@ import Training
         }
     }
 
+    /// Source recovery that was trained on its own says where RandAR's tokens belong; the codes are the same.
+    @Test func otherSourceRecovery() throws {
+        try withTemporaryFolder { folder in
+            let small = try SmallGenerator(folder: folder)
+            let (generator, tokenizer, recovery) = (try small.generator(.randar), try small.tokenizer(), try small.recovery())
+            var own: ImageGenerator.Result?
+            var other: ImageGenerator.Result?
+            let samples = [Sample(label: 1, index: 2)]
+            try ImageGenerator(generator, tokenizer: tokenizer, batch: 1, threads: 1).generate(samples, GenerationSettings()) { own = $0 }
+            try ImageGenerator(generator, tokenizer: tokenizer, recovery: recovery, batch: 1, threads: 1)
+                .generate(samples, GenerationSettings()) { other = $0 }
+            let codes = try #require(other).codes
+            #expect(codes == own?.codes && other?.image != own?.image)
+            let pool = ThreadPool(threads: 1)
+            let z = Tensor(TokenFactors(preBits: 2, postBits: 3).channels(of: codes), [1, 16, 5])
+            let graph = Graph(weights: tokenizer.weights, pool: pool)
+            let pixels = tokenizer.tokenizer.decode(graph.constant(z), owners: recovery.owners(of: z, pool: pool)).value
+            let want = pixels.withElements { ImageTransform.image(from: UnsafeBufferPointer($0), width: 16, height: 16) }
+            #expect(other?.image == want)
+
+            let stranger = try small.recovery(tokenizer: "abc")
+            #expect(
+                throws: GenerationError.otherTokenizer(model: stranger.file, learnt: "abc", tokenizer: tokenizer.file, given: tokenizer.weightsDigest)
+            ) { try ImageGenerator(generator, tokenizer: tokenizer, recovery: stranger, batch: 1, threads: 1) }
+            #expect(throws: GenerationError.notForKind(setting: "--recovery", kind: .llamagen, of: "randar")) {
+                try ImageGenerator(small.generator(.llamagen), tokenizer: tokenizer, recovery: recovery, batch: 1, threads: 1)
+            }
+        }
+    }
+
     /// MergeAR's images depend on K, RandAR's on the number of steps.
     @Test func settingsOfAKindMatter() throws {
         try withTemporaryFolder { folder in
@@ -84,7 +115,8 @@ import Training
             func codes(_ kind: Kind, _ change: (inout GenerationSettings) -> Void) throws -> [Int32] {
                 var settings = GenerationSettings()
                 change(&settings)
-                return try #require(images([sample], small.generator(kind), tokenizer, settings)[sample]).codes
+                let made = try images([sample], small.generator(kind), tokenizer, settings)
+                return try #require(made[sample]).codes
             }
             #expect(try codes(.mergear) { $0.keptTokens = 9 } == codes(.mergear) { _ in }, "the fewest is what is meant by nothing")
             #expect(try codes(.mergear) { $0.keptTokens = 9 } != codes(.mergear) { $0.keptTokens = 36 })
@@ -113,7 +145,7 @@ import Training
             let stranger = try small.generator(.randar) { $0.generator.tokenizer = "abc" }
             #expect(
                 refusal(stranger)
-                    == .otherTokenizer(generator: stranger.file, learnt: "abc", tokenizer: tokenizer.file, given: tokenizer.weightsDigest))
+                    == .otherTokenizer(model: stranger.file, learnt: "abc", tokenizer: tokenizer.file, given: tokenizer.weightsDigest))
         }
     }
 

@@ -10,16 +10,17 @@ struct SmallGenerator {
     typealias Kind = RunConfiguration.Generator.Kind
 
     let folder: String
+    /// The tokenizer's checkpoint file.
+    let tokenizerPath: String
     private let tokenizerDigest: String
 
     /// Writes the tokenizer.
     init(folder: String) throws {
         self.folder = folder
         let model = try TokenizerTask(SmallModel.configuration).model
-        tokenizerDigest = try SmallGenerator.write(model, SmallModel.configuration, to: "\(folder)/tokenizer.h5") { _, _ in }
+        tokenizerPath = try SmallGenerator.write(model, SmallModel.configuration, to: folder) { _, _ in }
+        tokenizerDigest = try TokenizerCheckpoint(path: tokenizerPath, weights: .ema).weightsDigest
     }
-
-    var tokenizerPath: String { folder + "/tokenizer.h5" }
 
     func tokenizer() throws -> TokenizerCheckpoint { try TokenizerCheckpoint(path: tokenizerPath, weights: .ema) }
 
@@ -47,21 +48,32 @@ struct SmallGenerator {
     ) throws -> String {
         var configuration = configuration(kind)
         change(&configuration)
-        let path = "\(folder)/\(kind.rawValue)-\(UUID().uuidString.prefix(8)).h5"
         let json = "[" + names.map { "\"\($0)\"" }.joined(separator: ",") + "]"
-        _ = try SmallGenerator.write(
-            GeneratorModel(configuration), configuration, source: names.isEmpty ? [:] : ["class_names": .string(json)], to: path
+        return try SmallGenerator.write(
+            GeneratorModel(configuration), configuration, source: names.isEmpty ? [:] : ["class_names": .string(json)], to: folder
         ) { parameter, values in
             // As drawn, heads are 0, and other weights are too small for classes to matter.
             let random = Philox(seed: 5, domain: parameter.name)
             if parameter.shape.rank > 1 { for i in values.indices { values[i] = Float(random.uniform(draw: i) - 0.5) } }
             if damage, parameter.name.hasPrefix("head.1") { values[7] = .nan }
         }
-        return path
+    }
+
+    /// Writes source recovery trained on its own and reads it again.
+    func recovery(tokenizer: String? = nil) throws -> RecoveryCheckpoint {
+        var configuration = RunConfiguration()
+        configuration.task = .recovery
+        (configuration.recovery.width, configuration.recovery.heads) = (16, 2)
+        (configuration.recovery.bits, configuration.recovery.grid, configuration.recovery.tokenizer) = (5, 8, tokenizer ?? tokenizerDigest)
+        let path = try SmallGenerator.write(RecoveryModel(configuration), configuration, to: folder) { parameter, values in
+            let random = Philox(seed: 6, domain: parameter.name)
+            if parameter.shape.rank > 1 { for i in values.indices { values[i] = Float(random.uniform(draw: i) - 0.5) } }
+        }
+        return try RecoveryCheckpoint(path: path, weights: .ema)
     }
 
     private static func write(
-        _ model: any TrainedModel, _ configuration: RunConfiguration, source: [String: AttributeValue] = [:], to path: String,
+        _ model: any TrainedModel, _ configuration: RunConfiguration, source: [String: AttributeValue] = [:], to folder: String,
         change: (Parameter, UnsafeMutableBufferPointer<Float>) -> Void
     ) throws -> String {
         let state = TrainingState(model: model, seed: 1)
@@ -70,12 +82,11 @@ struct SmallGenerator {
                 vector.slice(from: parameter.offset, parameter.shape).withElements { change(parameter, $0) }
             }
         }
-        try state.checkpoint(
+        let checkpoint = state.checkpoint(
             model: model,
             facts: TrainingState.Facts(
                 configuration: configuration, runID: "run", datasetFingerprint: "data", sampleCount: 3, numericClass: "class", epoch: 1,
-                source: source)
-        ).write(to: path)
-        return TrainingState.digest(of: state.optimizer.ema)
+                source: source))
+        return try CheckpointStore(directory: "\(folder)/\(UUID().uuidString)").publish(checkpoint).file
     }
 }
