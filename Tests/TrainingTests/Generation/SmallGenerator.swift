@@ -65,7 +65,7 @@ struct SmallGenerator {
         configuration.task = .recovery
         (configuration.recovery.width, configuration.recovery.heads) = (16, 2)
         (configuration.recovery.bits, configuration.recovery.grid, configuration.recovery.tokenizer) = (5, 8, tokenizer ?? tokenizerDigest)
-        let path = try SmallGenerator.write(RecoveryModel(configuration), configuration, to: folder) { parameter, values in
+        let path = try SmallGenerator.write(configuration.trainedModel, configuration, to: folder) { parameter, values in
             let random = Philox(seed: 6, domain: parameter.name)
             if parameter.shape.rank > 1 { for i in values.indices { values[i] = Float(random.uniform(draw: i) - 0.5) } }
         }
