@@ -31,6 +31,8 @@ protocol MapJob: AnyObject, Sendable {
     func sample(_ id: Int) throws -> [UInt8]
     /// Where a sample lies, for complaints.
     func path(of sample: Int) -> String
+    /// What the things made are called.
+    var noun: String { get }
     /// Things made by so many steps, for the rate that is shown.
     func things(after steps: Int) -> Int
 

@@ -39,6 +39,10 @@ public final class MapRun: @unchecked Sendable {
         try self.init(job: job, options: options, progress: progress)
     }
 
+    public convenience init(_ job: GenerateJob, options: CoordinatorOptions, progress: ProgressLine) throws {
+        try self.init(job: job, options: options, progress: progress)
+    }
+
     init(job: any MapJob, options: CoordinatorOptions, progress: ProgressLine) throws {
         Failpoints.reach(.coordinatorBoot)
         self.job = job
@@ -61,7 +65,7 @@ public final class MapRun: @unchecked Sendable {
         let replayed = max(0, (journal.end ?? 0) - step)
         report.event(
             journal.end == nil
-                ? "new run in \(directory.path): \(job.things(after: job.steps)) records in \(job.steps) steps"
+                ? "new run in \(directory.path): \(job.things(after: job.steps)) \(job.noun) in \(job.steps) steps"
                 : "continuing after step \(step) of \(job.steps)"
                     + (replayed > 0 && !job.isFinished ? "; \(replayed) journaled steps are computed again and must come out the same" : ""))
     }

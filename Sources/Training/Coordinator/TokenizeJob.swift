@@ -37,6 +37,7 @@ public final class TokenizeJob: MapJob, @unchecked Sendable {
     var sampleCount: Int { folder.count }
     var resultCount: Int { task.resultCount }
     var slots: Int { task.slots }
+    var noun: String { "records" }
     var steps: Int { task.steps }
     private(set) var isFinished = false
 

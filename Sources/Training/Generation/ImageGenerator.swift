@@ -1,4 +1,5 @@
 import Fleet
+import Foundation
 import Generators
 import ImageData
 import MergeVQ
@@ -24,6 +25,9 @@ public final class ImageGenerator {
 
         /// The number that keys what is drawn for it.
         public var number: Int { label << 24 | index }
+
+        /// What its file is called, `CLASS-NUMBER.png`.
+        public var fileName: String { String(format: "%04d-%06d.png", label, index) }
     }
 
     /// An image that was made.
@@ -71,7 +75,7 @@ public final class ImageGenerator {
         self.batch = batch
     }
 
-    private static func requireFit(_ generator: GeneratorCheckpoint, _ tokenizer: TokenizerCheckpoint, _ recovery: RecoveryCheckpoint?) throws {
+    static func requireFit(_ generator: GeneratorCheckpoint, _ tokenizer: TokenizerCheckpoint, _ recovery: RecoveryCheckpoint? = nil) throws {
         let (model, pictures) = (generator.configuration.generatorConfiguration, tokenizer.configuration.tokenizer)
         let bits = model.preBits + model.postBits
         guard bits == pictures.encoder.bits else {

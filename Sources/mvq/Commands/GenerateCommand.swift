@@ -127,8 +127,7 @@ struct GenerateCommand: ParsableCommand {
                 report.add(result)
                 if keeping { report.pictures.append(result.image) }
                 if let outDir {
-                    let name = String(format: "%04d-%06d.png", result.sample.label, result.sample.index)
-                    try ImageFile.write(result.image, to: outDir + "/" + name)
+                    try ImageFile.write(result.image, to: outDir + "/" + result.sample.fileName)
                 }
             })
         counter.finish()
@@ -142,13 +141,6 @@ struct GenerateCommand: ParsableCommand {
         } catch {
             throw ValidationError("--out-dir \(path): cannot be made: \(error.localizedDescription)")
         }
-    }
-}
-
-extension ClassChoice: ExpressibleByArgument {
-    public init?(argument: String) {
-        guard !argument.isEmpty else { return nil }
-        self.init(argument)
     }
 }
 
