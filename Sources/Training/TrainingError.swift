@@ -38,13 +38,13 @@ public enum TrainingError: ExitCoded, CustomStringConvertible {
 
     public var exitCode: Int32 {
         switch self {
-        case .unsuitableCheckpoint, .noCheckpoint, .noEarlierCheckpoint, .unusableWeights, .unusableTokens: ExitCode.noCheckpoint
+        case .unsuitableCheckpoint, .noCheckpoint, .noEarlierCheckpoint, .unusableWeights: ExitCode.noCheckpoint
         case .noRun, .notJournaled: ExitCode.usage
         case .otherConfiguration, .runExists, .planMismatch, .otherNumericClass, .networkMissing, .otherNetwork, .unsuitableStart, .unsuitableTokens,
             .otherTokenizer:
             ExitCode.configuration
         case .otherDataset, .badRecord: ExitCode.badData
-        case .notFinite: ExitCode.diverged
+        case .notFinite, .unusableTokens: ExitCode.diverged
         case .replayMismatch, .journalTooShort, .journalTooLate, .notExactlyOnce: ExitCode.replayMismatch
         }
     }

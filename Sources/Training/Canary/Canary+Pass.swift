@@ -11,8 +11,11 @@ extension Canary {
     package init(_ configuration: RunConfiguration, pool: ThreadPool) throws {
         self.init()
         switch configuration.task {
-        case .tokenizer: try addTokenizer(configuration, pool: pool)
+        case .tokenizer, .tokenize: try addTokenizer(configuration, pool: pool)
         case .generator: addGenerator(configuration, pool: pool)
+        case .generate:
+            addGenerator(configuration, pool: pool)
+            try addTokenizer(configuration, pool: pool)
         case .recovery: addRecovery(configuration, pool: pool)
         }
     }

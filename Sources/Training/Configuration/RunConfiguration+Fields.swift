@@ -7,6 +7,13 @@ extension RunConfiguration {
         try fields.field("seed", &seed, must: "0 or more") { $0 >= 0 }
         switch task {
         case .tokenizer: try visitTokenizer(fields)
+        case .tokenize:
+            try fields.section("tokens") { try tokens.visit($0) }
+            try visitTokenizer(fields)
+        case .generate:
+            try fields.section("generation") { try generation.visit($0) }
+            try fields.section("generator") { try generator.visit($0) }
+            try visitTokenizer(fields)
         case .generator:
             try fields.section("generator") { try generator.visit($0) }
             try visitTraining(fields)

@@ -21,6 +21,8 @@ public struct RunConfiguration: Sendable, Equatable {
     public var evaluation = Evaluation()
     public var generator = Generator()
     public var recovery = Recovery()
+    public var generation = Generation()
+    public var tokens = Tokens()
 
     public init() {}
 
@@ -32,6 +34,10 @@ public struct RunConfiguration: Sendable, Equatable {
         case generator
         /// Stage 2: source recovery on its own, from a generator's tokens to their places.
         case recovery
+        /// Stage 2: nothing is trained; images of classes are made.
+        case generate
+        /// Nothing: a trained tokenizer makes a file of tokens (`mvq-coordinator --task tokenize`).
+        case tokenize
     }
 
     /// The tokenizer's architecture (spec 2, 4).
@@ -300,7 +306,7 @@ extension RunConfiguration {
         self.init()
         if let task = try ConfigurationReader.field("task", of: yaml, file: file, overrides: overrides, as: Task.self) { setDefaults(of: task) }
         try ConfigurationReader.read(yaml, file: file, overrides: overrides, into: &self) { try $0.visit($1) }
-        let weights = task == .tokenizer ? ForwardPass(tokenizer, kept: merging.keptTokens).weightCount : Double(trainedModel.layout.count)
+        let weights = [.tokenizer, .tokenize].contains(task) ? ForwardPass(tokenizer, kept: merging.keptTokens).weightCount : Double(trainedModel.layout.count)
         guard weights <= RunConfiguration.mostWeights else {
             throw ConfigurationError(
                 file, "model has \(weights) weights, more than \(RunConfiguration.mostWeights); lower model.channels, model.channel_multipliers,"

@@ -127,13 +127,13 @@ public final class CoordinatorRun: @unchecked Sendable {
                 self.loop.withLock { $0 = loop }
                 try FileSystem.replace(directory.path + "/endpoint", with: loop.endpoint + "\n")
                 if case .insecure = options.security {
-                    report.event("INSECURE: whoever reaches \(loop.endpoint) can take part in this run and read its images and weights; give --keys instead")
+                    report.event(CoordinatorOptions.insecureWarning(loop.endpoint))
                 }
                 report.event("listening on \(loop.endpoint) (bulk data on \(loop.bulkEndpoint)); waiting for workers")
                 Failpoints.reach(.coordinatorGather)
                 if try state.step == 0 || !store.steps().contains(state.step) { checkpoint() }
                 if stopRequested.load(ordering: .acquiring) { requestStop() }
-                exit = named(loop.run(), endpoint: loop.endpoint)
+                exit = loop.run().named(endpoint: loop.endpoint, poison: poison, count: source.count) { source.path(of: $0) }
                 self.loop.withLock { $0 = nil }
             } catch {
                 exit = FleetExit(error)
@@ -166,20 +166,6 @@ public final class CoordinatorRun: @unchecked Sendable {
         return exit
     }
 
-    /// An end of the fleet in words that name files and addresses, which the layers below do not know.
-    private func named(_ exit: FleetExit, endpoint: String) -> FleetExit {
-        switch exit.exitCode {
-        case ExitCode.badData, ExitCode.diverged:
-            FleetExit(
-                exitCode: exit.exitCode,
-                text: RemoteSample.resolve(
-                    exit.text + (poison.map { "; the slot's images are \(RemoteSample.names($0))" } ?? ""), count: source.count
-                ) { source.path(of: $0) })
-        case ExitCode.unavailable: FleetExit(exitCode: exit.exitCode, text: "\(endpoint): \(exit.text)")
-        default: exit
-        }
-    }
-
     /// Ends the run from any thread: the step at hand is finished if the grace leaves time for it and for the checkpoint after it, and dropped
     /// otherwise; a checkpoint is written, and `run()` returns exit code 75. What was not evaluated yet will be at the next start.
     public func requestStop() {
@@ -203,16 +189,7 @@ public final class CoordinatorRun: @unchecked Sendable {
             sampleCount: source.count, weightsBytes: vectors.weightsCount * MemoryLayout<Float>.stride,
             gradientBytes: vectors.resultCount * MemoryLayout<Float>.stride)
         fleet.canary = try Canary(configuration, pool: pool)
-        fleet.numericClassMend = NumericEnvironment.mend(forClass: facts.numericClass)
-        fleet.minimumWorkers = options.minimumWorkers
-        fleet.auditShare = options.auditShare
-        fleet.timing.gatherTimeout = .seconds(options.gatherSeconds)
-        fleet.timing.heartbeat = .seconds(options.livenessSeconds / 10)
-        fleet.timing.liveness = .seconds(options.livenessSeconds)
-        fleet.timing.progress = .seconds(options.livenessSeconds)
-        fleet.timing.overdue = .seconds(options.livenessSeconds)
-        fleet.chunkBytes = options.chunkBytes
-        fleet.timing.farewell = min(fleet.timing.farewell, grace.farewell)
+        fleet.apply(options, grace: grace)
         return try CoordinatorLoop(configuration: fleet, plan: plan.stepPlan(state.step), listen: options.listen, security: options.security, delegate: self)
     }
 

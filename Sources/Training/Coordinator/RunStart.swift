@@ -96,7 +96,7 @@ struct RunStart {
     }
 
     /// Refuses a configuration other than the run's own.
-    private static func check(_ configuration: RunConfiguration, against directory: RunDirectory) throws {
+    static func check(_ configuration: RunConfiguration, against directory: RunDirectory) throws {
         guard let stored = try directory.storedConfig() else { return }
         try check(configuration, against: stored, named: directory.config, run: directory.path)
     }

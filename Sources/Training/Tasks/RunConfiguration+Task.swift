@@ -6,8 +6,8 @@ extension RunConfiguration {
     /// The model that this run trains.
     public var trainedModel: any TrainedModel {
         switch task {
-        case .tokenizer: StageOneModel(stageOne)
-        case .generator: GeneratorModel(self)
+        case .tokenizer, .tokenize: StageOneModel(stageOne)
+        case .generator, .generate: GeneratorModel(self)
         case .recovery: RecoveryModel(self)
         }
     }
@@ -18,7 +18,9 @@ extension RunConfiguration {
     public func source(at path: String) throws -> any SampleSource {
         switch task {
         case .tokenizer: try ImageFolder(root: path, split: "train")
+        case .tokenize: try ImageFolder.tokenized(root: path, split: tokens.split.rawValue)
         case .generator, .recovery: try TokenFile(path: path)
+        case .generate: preconditionFailure("generation learns from nothing")
         }
     }
 
@@ -27,6 +29,7 @@ extension RunConfiguration {
     /// - Throws: `TrainingError`, `PretrainedError` if files and configuration do not fit.
     func completed(for source: any SampleSource) throws -> RunConfiguration {
         switch task {
+        case .tokenize, .generate: return self
         case .tokenizer: return try withNetworkDigests(for: StageOneModel(stageOne))
         case .generator, .recovery:
             guard let tokens = source as? TokenFile else { preconditionFailure("stage 2 learns from tokens") }
@@ -36,14 +39,24 @@ extension RunConfiguration {
 
     /// A worker's part of this run.
     ///
-    /// - Throws: if a network that a loss needs cannot be read (`FrozenWeights`, `FrozenGenerator`).
+    /// - Throws: if a network that a loss needs cannot be read (`FrozenWeights`, `FrozenGenerator`), or the settings are none for this model.
     func workerTask(plan: TrainingPlan, store: SampleStore, threads: Int) throws -> any WorkerTask {
         switch task {
         case .tokenizer: TokenizerBlocks(try TokenizerTask(self), plan: plan, store: store, threads: threads)
-        case .generator: TokenBlocks(TokenTask(GeneratorModel(self), recomputation: training.recompute), plan: plan, store: store)
-        case .recovery:
-            TokenBlocks(
-                TokenTask(RecoveryModel(self, generator: try FrozenGenerator(self)), recomputation: training.recompute), plan: plan, store: store)
+        case .tokenize: TokenizeBlocks(try TokenizeTask(self, images: plan.sampleCount), store: store)
+        case .generate: GenerateBlocks(GenerateTask(self))
+        case .generator, .recovery: TokenBlocks(TokenTask(try tokenModel(), recomputation: training.recompute), plan: plan, store: store)
+        }
+    }
+
+    /// What a worker of stage 2 trains, with the networks that this needs.
+    ///
+    /// - Throws: as `FrozenGenerator` does.
+    package func tokenModel() throws -> any TokenModel {
+        switch task {
+        case .tokenizer, .tokenize, .generate: preconditionFailure("a run of task \(task.rawValue) learns nothing from tokens")
+        case .generator: GeneratorModel(self)
+        case .recovery: RecoveryModel(self, generator: try FrozenGenerator(self))
         }
     }
 }

@@ -139,6 +139,8 @@ public enum TokenRecordError: Error, Equatable, CustomStringConvertible {
     /// K is none of the file's.
     case otherKept(Int)
     case otherCells(Int, expected: Int)
+    /// A float of a fleet's result that is no code or slot.
+    case notWhole(String)
     /// The places behind the last code hold something.
     case notPadded(slot: Int)
 
@@ -156,6 +158,7 @@ public enum TokenRecordError: Error, Equatable, CustomStringConvertible {
         case .viewOutside(let view, let views): "view \(view) is none of \(views)"
         case .otherKept(let kept): "its number of kept tokens, \(kept), is none of the file's"
         case .otherCells(let cells, let expected): "it has \(cells) cells instead of \(expected)"
+        case .notWhole(let value): "\(value) is no code or slot of it"
         case .notPadded(let slot): "slot \(slot) is behind its last one and holds a code"
         }
     }

@@ -56,7 +56,10 @@ public final class WorkerRun: WorkerDelegate {
         return joined
     }
 
-    public func plan(step: Int) throws -> StepPlan { run().plan.stepPlan(step) }
+    public func plan(step: Int) throws -> StepPlan {
+        let run = run()
+        return run.task.stepPlan(step) ?? run.plan.stepPlan(step)
+    }
 
     public func missingSamples(step: Int, block: SlotBlock) throws -> [Int] {
         run().task.prepare(step: step, block: block)

@@ -11,12 +11,19 @@ protocol WorkerTask: Sendable {
     /// Floats that are trained, for the log.
     var parameterCount: Int { get }
 
+    /// What a step does, to compare with the coordinator's; nil if the training plan says it.
+    func stepPlan(_ step: Int) -> StepPlan?
+
     /// Takes note of the next block, whose samples may be made ready. The block before is done with.
     /// - Returns: the samples that have to be fetched.
     func prepare(step: Int, block: SlotBlock) -> [Int]
 
     /// The slots of a block whose samples are there or on their way.
     func begin(step: Int, block: SlotBlock) -> any SlotSequence
+}
+
+extension WorkerTask {
+    func stepPlan(_ step: Int) -> StepPlan? { nil }
 }
 
 /// The slots of a block, one after the other: `next`, then `compute`, until `next` says no. Used by one thread.

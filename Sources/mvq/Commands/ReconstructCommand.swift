@@ -109,5 +109,3 @@ enum KeptTokens: ExpressibleByArgument {
         }
     }
 }
-
-extension TokenizerCheckpoint.Weights: ExpressibleByArgument {}

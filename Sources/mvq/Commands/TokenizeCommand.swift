@@ -22,28 +22,17 @@ struct TokenizeCommand: ParsableCommand {
             It may be interrupted at any time; the same command continues (what is done so far lies beside the file, in tokens.h5.partial). The
             file does not depend, to the bit, on --threads and --batch or on interruptions. 'mvq inspect tokens.h5' shows what it holds.
 
-            To share the work with other machines: 'mvq-coordinator --task tokenize'.
+            Other machines share the work if 'mvq-coordinator --task tokenize' is started instead, with the same arguments, and workers
+            ('mvq-worker'); the file is the same to the bit.
             """)
 
     @Option(help: ArgumentHelp("Checkpoint file, or the folder of a run (its newest checkpoint).", valueName: "path"))
     var checkpoint: String
     @Option(help: ArgumentHelp("ImageNet-layout folder.", valueName: "dir"))
     var data: String
-    @Option(help: ArgumentHelp("Which part of it.", valueName: "train|val"))
-    var split = "train"
     @Option(help: ArgumentHelp("The file to write.", valueName: "file"))
     var out: String
-    @Option(
-        help: ArgumentHelp(
-            "Kept-token counts K: some, each of which every image gets, e.g. 144 or 144,196,256; or 'sampled' for one that is drawn for every image (default: the tokenizer's target).",
-            valueName: "K,…|sampled"))
-    var keep: KeptChoice?
-    @Option(help: ArgumentHelp("Views of every image: 1, its centre; 2, the mirror image too.", valueName: "1|2"))
-    var views = 1
-    @Option(help: ArgumentHelp("Of the drawn numbers of kept tokens.", valueName: "number"))
-    var seed = 0
-    @Option(help: "Weights: ema (averaged) or raw.")
-    var weights = TokenizerCheckpoint.Weights.ema
+    @OptionGroup var tokens: TokenizationArguments
     @Option(help: ArgumentHelp("Images that are written to the disk together.", valueName: "count"))
     var batch = 64
     @Option(help: ArgumentHelp("Threads that compute, an image each (default: the machine's cores).", valueName: "count"))
@@ -55,11 +44,9 @@ struct TokenizeCommand: ParsableCommand {
     @Flag(help: "Print JSON.") var json = false
 
     func validate() throws {
-        guard (1...2).contains(views) else { throw ValidationError("--views is \(views); it must be 1 or 2") }
         guard batch >= 1 else { throw ValidationError("--batch is \(batch); it must be 1 or more") }
         guard threads >= 1 else { throw ValidationError("--threads is \(threads); it must be 1 or more") }
         guard rows >= 1 else { throw ValidationError("--rows is \(rows); it must be 1 or more") }
-        guard seed >= 0 else { throw ValidationError("--seed is \(seed); it must be 0 or more") }
         for (option, path) in [("--out", out), ("--picture", picture ?? out)] {
             let folder = URL(fileURLWithPath: path).deletingLastPathComponent().path
             guard FileManager.default.fileExists(atPath: folder) else {
@@ -69,11 +56,9 @@ struct TokenizeCommand: ParsableCommand {
     }
 
     func run() throws {
-        let trained = try TokenizerCheckpoint(path: checkpoint, weights: weights)
+        let trained = try TokenizerCheckpoint(path: checkpoint, weights: tokens.weights)
         if let warning = trained.warning { StandardError.write("mvq: \(warning)\n") }
-        let settings = Tokenization.Settings(
-            kept: keep?.kept ?? .each([trained.configuration.merging.keptTokens]), views: views, seed: seed, split: split)
-        let tokenization = try Tokenization(trained, data: data, settings: settings, to: out)
+        let tokenization = try Tokenization(trained, data: data, settings: tokens.settings(for: trained), to: out)
         let progress = RecordProgress()
         // What is done lies in the partial file: this may end anywhere.
         let signals = TerminationSignals { _ in
@@ -94,30 +79,6 @@ struct TokenizeCommand: ParsableCommand {
         } else {
             print(summary.text)
             if let picture { print("picture (image | for every K: decoded, tokens): \(picture)") }
-        }
-    }
-}
-
-/// Numbers of kept tokens on a command line.
-enum KeptChoice: ExpressibleByArgument {
-    case sampled
-    case each([Int])
-
-    init?(argument: String) {
-        if argument == "sampled" {
-            self = .sampled
-            return
-        }
-        let texts = argument.split(separator: ",", omittingEmptySubsequences: false)
-        let counts = texts.compactMap { Int($0) }
-        guard counts.count == texts.count, !counts.isEmpty else { return nil }
-        self = .each(counts)
-    }
-
-    var kept: TokenizationPlan.Kept {
-        switch self {
-        case .sampled: .sampled
-        case .each(let counts): .each(counts)
         }
     }
 }
