@@ -44,7 +44,7 @@ public final class TokenizeJob: MapJob, @unchecked Sendable {
     func samples(step: Int, block: SlotBlock) -> [Int] { task.images(step: step, block: block) }
     func sample(_ id: Int) throws -> [UInt8] { try folder.bytes(of: id) }
     func path(of sample: Int) -> String { folder.path(of: sample) }
-    func things(after steps: Int) -> Int { task.records(after: steps) }
+    func images(after steps: Int) -> Int { task.sightings(after: steps) }
 
     func open(keeping steps: Int) throws -> Int {
         guard try TokenFile.finished(path, header: header) == nil else {
