@@ -9,6 +9,8 @@ extension RunConfiguration {
         public var heads = 8
         public var crossAttentionBlocks = 2
         public var selfAttentionBlocks = 2
+        /// Start of the LayerScale gains; none for a model without.
+        public var layerScale: Double? = 1e-5
         public var loss = TokenizerLossWeights.RecoveryLoss.categorical
         /// A checkpoint of the RandAR generator whose errors the codes get; none for true codes.
         public var generator: String?
@@ -26,7 +28,7 @@ extension RunConfiguration {
     var recoveryConfiguration: SourceRecoveryConfiguration {
         SourceRecoveryConfiguration(
             width: recovery.width, heads: recovery.heads, crossAttentionBlocks: recovery.crossAttentionBlocks,
-            selfAttentionBlocks: recovery.selfAttentionBlocks)
+            selfAttentionBlocks: recovery.selfAttentionBlocks, layerScale: recovery.layerScale.map { Float($0) })
     }
 
     /// The configuration with what a token file and the generator's checkpoint say.
@@ -64,6 +66,7 @@ extension RunConfiguration.Recovery {
         try fields.field("heads", &heads, must: "a divisor of the width \(width)") { $0 >= 1 && width % $0 == 0 }
         try fields.field("cross_attention_blocks", &crossAttentionBlocks, must: "1 to 1024") { (1...1024).contains($0) }
         try fields.field("self_attention_blocks", &selfAttentionBlocks, must: "0 to 1024") { (0...1024).contains($0) }
+        try fields.field("layer_scale", &layerScale, must: "more than 0, or none") { $0.map { $0 > 0 } ?? true }
         try fields.field("loss", &loss)
         try fields.field("generator", &generator)
         try fields.field("corruption", &corruption, must: "within 0 … 1") { (0...1).contains($0) }

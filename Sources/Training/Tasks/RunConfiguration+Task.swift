@@ -43,10 +43,18 @@ extension RunConfiguration {
         switch task {
         case .tokenizer: TokenizerBlocks(try TokenizerTask(self), plan: plan, store: store, threads: threads)
         case .tokenize: TokenizeBlocks(try TokenizeTask(self, images: plan.sampleCount), store: store)
-        case .generator: TokenBlocks(TokenTask(GeneratorModel(self), recomputation: training.recompute), plan: plan, store: store)
-        case .recovery:
-            TokenBlocks(
-                TokenTask(RecoveryModel(self, generator: try FrozenGenerator(self)), recomputation: training.recompute), plan: plan, store: store)
+        case .generator, .recovery: TokenBlocks(TokenTask(try tokenModel(), recomputation: training.recompute), plan: plan, store: store)
+        }
+    }
+
+    /// What a worker of stage 2 trains, with the networks that this needs.
+    ///
+    /// - Throws: as `FrozenGenerator` does.
+    package func tokenModel() throws -> any TokenModel {
+        switch task {
+        case .tokenizer, .tokenize: preconditionFailure("a run of task \(task.rawValue) learns nothing from tokens")
+        case .generator: GeneratorModel(self)
+        case .recovery: RecoveryModel(self, generator: try FrozenGenerator(self))
         }
     }
 }
