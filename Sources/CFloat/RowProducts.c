@@ -11,17 +11,25 @@ typedef float float4_any __attribute__((ext_vector_type(4), aligned(4)));
 typedef float float8_any __attribute__((ext_vector_type(8), aligned(4)));
 typedef float float16_any __attribute__((ext_vector_type(16), aligned(4)));
 
+/// Memory that will be needed soon: two places, and how many bytes they move on with every line of a panel.
+struct prefetch {
+    const char *places[2];
+    ptrdiff_t step;
+};
+
 /// A block of rows times some columns of one panel, or of two neighbouring ones: ROWS × VECTORS vectors of sums in registers.
 #define ROW_BLOCK(NAME, TARGET, VECTOR, LANES, ROWS, VECTORS)                                                                        \
     TARGET static void NAME(                                                                                                         \
         const float *a, ptrdiff_t a_stride, const float *panel, ptrdiff_t next_panel, float *out, ptrdiff_t out_stride, ptrdiff_t depth, \
-        bool adds) {                                                                                                                 \
+        bool adds, struct prefetch ahead) {                                                                                          \
         enum { per_panel = ROW_PANEL_WIDTH / LANES };                                                                                \
         VECTOR sums[ROWS][VECTORS];                                                                                                  \
         UNROLL for (int i = 0; i < ROWS; i++) UNROLL for (int j = 0; j < VECTORS; j++)                                              \
             sums[i][j] = adds ? *(const VECTOR##_any *)(out + i * out_stride + j * LANES) : (VECTOR)(0.0f);                          \
         for (ptrdiff_t k = 0; k < depth; k++) {                                                                                      \
             VECTOR weights[VECTORS];                                                                                                 \
+            __builtin_prefetch(ahead.places[0] + k * ahead.step, 0, 2);                                                              \
+            __builtin_prefetch(ahead.places[1] + k * ahead.step, 0, 2);                                                              \
             UNROLL for (int j = 0; j < VECTORS; j++)                                                                                 \
                 weights[j] = *(const VECTOR##_any *)(panel + j / per_panel * next_panel + k * ROW_PANEL_WIDTH + j % per_panel * LANES); \
             UNROLL for (int i = 0; i < ROWS; i++) {                                                                                  \
@@ -33,7 +41,7 @@ typedef float float16_any __attribute__((ext_vector_type(16), aligned(4)));
             *(VECTOR##_any *)(out + i * out_stride + j * LANES) = sums[i][j];                                                        \
     }
 
-typedef void (*row_block)(const float *, ptrdiff_t, const float *, ptrdiff_t, float *, ptrdiff_t, ptrdiff_t, bool);
+typedef void (*row_block)(const float *, ptrdiff_t, const float *, ptrdiff_t, float *, ptrdiff_t, ptrdiff_t, bool, struct prefetch);
 
 /// What a kind of processor multiplies with.
 struct row_blocks {
@@ -47,65 +55,117 @@ struct row_blocks {
 
 /// Depth after which many rows take turns: a pair of panels stays in the second-level cache.
 static const ptrdiff_t turn_depth = 1024;
+/// How far ahead a single pass over panels fetches them, in bytes: the processor's own prefetching stops at the ends of 4 KiB, and falls behind when
+/// there is much to multiply.
+static const ptrdiff_t prefetch_distance = 8192;
 
 INLINE void product(
     const struct row_blocks *blocks, const float *a, ptrdiff_t a_stride, ptrdiff_t rows, const float *panels, ptrdiff_t panel_count,
     ptrdiff_t depth, float *out, ptrdiff_t out_stride, bool adds) {
     const ptrdiff_t panel_size = ROW_PANEL_WIDTH * depth;
     // A few rows pass over a panel once; many take turns on a part of it that stays in cache.
-    const ptrdiff_t most = blocks->wide && (rows <= blocks->wide_rows || rows > blocks->narrow_rows) ? blocks->wide_rows : blocks->narrow_rows;
+    const bool wide = blocks->wide && (rows <= blocks->wide_rows || rows > 2 * blocks->narrow_rows);
+    const ptrdiff_t most = wide ? blocks->wide_rows : blocks->narrow_rows;
     const ptrdiff_t parts = (rows + most - 1) / most;
     const ptrdiff_t turn = parts == 1 ? depth : turn_depth;
-    for (ptrdiff_t first = 0; first < depth; first += turn) {
-        const ptrdiff_t length = depth - first < turn ? depth - first : turn;
-        const bool continues = adds || first > 0;
-        ptrdiff_t panel = 0;
-        while (panel < panel_count) {
-            const bool pair = blocks->wide && most == blocks->wide_rows && panel + 2 <= panel_count;
-            const ptrdiff_t columns = pair ? 2 * ROW_PANEL_WIDTH : blocks->narrow_columns;
-            const ptrdiff_t end = pair ? 2 * ROW_PANEL_WIDTH : ROW_PANEL_WIDTH;
+    ptrdiff_t panel = 0;
+    while (panel < panel_count) {
+        const bool pair = wide && panel + 2 <= panel_count;
+        const ptrdiff_t columns = pair ? 2 * ROW_PANEL_WIDTH : blocks->narrow_columns;
+        const ptrdiff_t end = pair ? 2 * ROW_PANEL_WIDTH : ROW_PANEL_WIDTH;
+        for (ptrdiff_t first = 0; first < depth; first += turn) {
+            const ptrdiff_t length = depth - first < turn ? depth - first : turn;
+            const float *weights = panels + panel * panel_size + first * ROW_PANEL_WIDTH;
+            // What comes after this turn: the next part of these panels, or the next panels.
+            const float *next = first + length < depth ? weights + length * ROW_PANEL_WIDTH : panels + (panel + (pair ? 2 : 1)) * panel_size;
             for (ptrdiff_t part = 0; part < parts; part++) {
                 const ptrdiff_t row = rows * part / parts, count = rows * (part + 1) / parts - row;
+                // Each turn fetches its share of that. A single pass of few rows is left to the processor.
+                const ptrdiff_t line = ROW_PANEL_WIDTH * sizeof(float), step = line / parts;
+                const char *soon = parts > 1 ? (const char *)next + part * length * step : (const char *)weights + (pair ? 0 : prefetch_distance);
+                const ptrdiff_t second = pair && parts > 1 ? panel_size * (ptrdiff_t)sizeof(float) : step / 2;
+                const struct prefetch ahead = {{soon, soon + second}, step};
                 for (ptrdiff_t column = 0; column < end; column += columns)
                     (pair ? blocks->wide : blocks->narrow)[count](
-                        a + row * a_stride + first, a_stride, panels + panel * panel_size + first * ROW_PANEL_WIDTH + column, panel_size,
-                        out + row * out_stride + panel * ROW_PANEL_WIDTH + column, out_stride, length, continues);
+                        a + row * a_stride + first, a_stride, weights + column, panel_size,
+                        out + row * out_stride + panel * ROW_PANEL_WIDTH + column, out_stride, length, adds || first > 0, ahead);
             }
-            panel += pair ? 2 : 1;
         }
+        panel += pair ? 2 : 1;
     }
 }
 
-/// The sums of 32 entries, or of `width` channels, in vectors of 16 that the compiler splits where it must.
-#define ATTENTION(SUFFIX, TARGET)                                                                                                    \
-    TARGET static void key_scores_##SUFFIX(const float *query, const float *keys, ptrdiff_t width, float *scores) {                  \
-        float16 low = (float16)(0.0f), high = low;                                                                                   \
+/// Attention on a block, for ROWS queries at once, in vectors of 16 that the compiler splits where it must.
+#define ATTENTION_ROWS(SUFFIX, TARGET, ROWS)                                                                                         \
+    TARGET static void key_scores_##SUFFIX##_##ROWS(                                                                                 \
+        const float *queries, ptrdiff_t query_stride, const float *keys, ptrdiff_t width, float *scores, ptrdiff_t score_stride) {   \
+        float16 low[ROWS], high[ROWS];                                                                                               \
+        UNROLL for (int i = 0; i < ROWS; i++) low[i] = high[i] = (float16)(0.0f);                                                    \
         for (ptrdiff_t d = 0; d < width; d++) {                                                                                      \
-            float16 x = (float16)(query[d]);                                                                                         \
-            low = __builtin_elementwise_fma(x, *(const float16_any *)(keys + d * ROW_PANEL_WIDTH), low);                             \
-            high = __builtin_elementwise_fma(x, *(const float16_any *)(keys + d * ROW_PANEL_WIDTH + 16), high);                      \
-        }                                                                                                                            \
-        *(float16_any *)scores = low;                                                                                                \
-        *(float16_any *)(scores + 16) = high;                                                                                        \
-    }                                                                                                                                \
-    TARGET static void value_sum_##SUFFIX(                                                                                           \
-        const float *weights, ptrdiff_t count, const float *values, ptrdiff_t width, float *out, bool adds) {                        \
-        ptrdiff_t d = 0;                                                                                                             \
-        for (; d + 64 <= width; d += 64) {                                                                                           \
-            float16 sums[4];                                                                                                         \
-            UNROLL for (int j = 0; j < 4; j++) sums[j] = adds ? *(const float16_any *)(out + d + 16 * j) : (float16)(0.0f);          \
-            for (ptrdiff_t e = 0; e < count; e++) {                                                                                  \
-                float16 x = (float16)(weights[e]);                                                                                   \
-                UNROLL for (int j = 0; j < 4; j++)                                                                                   \
-                    sums[j] = __builtin_elementwise_fma(x, *(const float16_any *)(values + e * width + d + 16 * j), sums[j]);         \
+            float16 first = *(const float16_any *)(keys + d * ROW_PANEL_WIDTH);                                                      \
+            float16 second = *(const float16_any *)(keys + d * ROW_PANEL_WIDTH + 16);                                                \
+            UNROLL for (int i = 0; i < ROWS; i++) {                                                                                  \
+                float16 x = (float16)(queries[i * query_stride + d]);                                                                \
+                low[i] = __builtin_elementwise_fma(x, first, low[i]);                                                                \
+                high[i] = __builtin_elementwise_fma(x, second, high[i]);                                                             \
             }                                                                                                                        \
-            UNROLL for (int j = 0; j < 4; j++) *(float16_any *)(out + d + 16 * j) = sums[j];                                        \
         }                                                                                                                            \
-        for (; d < width; d += 16) {                                                                                                 \
-            float16 sum = adds ? *(const float16_any *)(out + d) : (float16)(0.0f);                                                  \
-            for (ptrdiff_t e = 0; e < count; e++)                                                                                    \
-                sum = __builtin_elementwise_fma((float16)(weights[e]), *(const float16_any *)(values + e * width + d), sum);          \
-            *(float16_any *)(out + d) = sum;                                                                                         \
+        UNROLL for (int i = 0; i < ROWS; i++) {                                                                                      \
+            *(float16_any *)(scores + i * score_stride) = low[i];                                                                    \
+            *(float16_any *)(scores + i * score_stride + 16) = high[i];                                                              \
+        }                                                                                                                            \
+    }                                                                                                                                \
+    VALUE_SUM(SUFFIX, TARGET, ROWS, 1)                                                                                               \
+    VALUE_SUM(SUFFIX, TARGET, ROWS, 4)
+
+/// 16 · VECTORS channels of the weighted sums of ROWS queries.
+#define VALUE_SUM(SUFFIX, TARGET, ROWS, VECTORS)                                                                                     \
+    TARGET static void value_sum_##SUFFIX##_##ROWS##_##VECTORS(                                                                      \
+        const float *weights, ptrdiff_t weight_stride, ptrdiff_t count, const float *values, ptrdiff_t width, float *out,            \
+        ptrdiff_t out_stride, bool adds) {                                                                                           \
+        float16 sums[ROWS][VECTORS];                                                                                                 \
+        UNROLL for (int i = 0; i < ROWS; i++) UNROLL for (int j = 0; j < VECTORS; j++)                                              \
+            sums[i][j] = adds ? *(const float16_any *)(out + i * out_stride + 16 * j) : (float16)(0.0f);                             \
+        for (ptrdiff_t e = 0; e < count; e++) {                                                                                      \
+            float16 value[VECTORS];                                                                                                  \
+            UNROLL for (int j = 0; j < VECTORS; j++) value[j] = *(const float16_any *)(values + e * width + 16 * j);                 \
+            UNROLL for (int i = 0; i < ROWS; i++) {                                                                                  \
+                float16 x = (float16)(weights[i * weight_stride + e]);                                                               \
+                UNROLL for (int j = 0; j < VECTORS; j++) sums[i][j] = __builtin_elementwise_fma(x, value[j], sums[i][j]);            \
+            }                                                                                                                        \
+        }                                                                                                                            \
+        UNROLL for (int i = 0; i < ROWS; i++) UNROLL for (int j = 0; j < VECTORS; j++)                                              \
+            *(float16_any *)(out + i * out_stride + 16 * j) = sums[i][j];                                                            \
+    }
+
+/// Any number of queries, four at a time.
+#define ATTENTION(SUFFIX, TARGET)                                                                                                    \
+    ATTENTION_ROWS(SUFFIX, TARGET, 1)                                                                                                \
+    ATTENTION_ROWS(SUFFIX, TARGET, 4)                                                                                                \
+    static void key_scores_##SUFFIX(                                                                                                 \
+        const float *queries, ptrdiff_t query_stride, ptrdiff_t rows, const float *keys, ptrdiff_t width, float *scores,             \
+        ptrdiff_t score_stride) {                                                                                                    \
+        ptrdiff_t row = 0;                                                                                                           \
+        for (; row + 4 <= rows; row += 4)                                                                                            \
+            key_scores_##SUFFIX##_4(queries + row * query_stride, query_stride, keys, width, scores + row * score_stride, score_stride); \
+        for (; row < rows; row++)                                                                                                    \
+            key_scores_##SUFFIX##_1(queries + row * query_stride, query_stride, keys, width, scores + row * score_stride, score_stride); \
+    }                                                                                                                                \
+    static void value_sum_##SUFFIX(                                                                                                  \
+        const float *weights, ptrdiff_t weight_stride, ptrdiff_t rows, ptrdiff_t count, const float *values, ptrdiff_t width,        \
+        float *out, ptrdiff_t out_stride, bool adds) {                                                                               \
+        for (ptrdiff_t row = 0; row < rows;) {                                                                                       \
+            const ptrdiff_t taken = row + 4 <= rows ? 4 : 1;                                                                         \
+            const float *w = weights + row * weight_stride;                                                                          \
+            float *target = out + row * out_stride;                                                                                  \
+            ptrdiff_t d = 0;                                                                                                         \
+            for (; d + 64 <= width; d += 64)                                                                                         \
+                (taken == 4 ? value_sum_##SUFFIX##_4_4 : value_sum_##SUFFIX##_1_4)(                                                  \
+                    w, weight_stride, count, values + d, width, target + d, out_stride, adds);                                       \
+            for (; d < width; d += 16)                                                                                               \
+                (taken == 4 ? value_sum_##SUFFIX##_4_1 : value_sum_##SUFFIX##_1_1)(                                                  \
+                    w, weight_stride, count, values + d, width, target + d, out_stride, adds);                                       \
+            row += taken;                                                                                                            \
         }                                                                                                                            \
     }
 
@@ -175,10 +235,13 @@ void row_panel_product(
     product(ROW_BLOCKS, a, a_stride, rows, panels, panel_count, depth, out, out_stride, adds);
 }
 
-void key_block_scores(const float *query, const float *keys, ptrdiff_t width, float *scores) {
-    CHOOSE(key_scores)(query, keys, width, scores);
+void key_block_scores(
+    const float *queries, ptrdiff_t query_stride, ptrdiff_t rows, const float *keys, ptrdiff_t width, float *scores, ptrdiff_t score_stride) {
+    CHOOSE(key_scores)(queries, query_stride, rows, keys, width, scores, score_stride);
 }
 
-void value_block_sum(const float *weights, ptrdiff_t count, const float *values, ptrdiff_t width, float *out, bool adds) {
-    CHOOSE(value_sum)(weights, count, values, width, out, adds);
+void value_block_sum(
+    const float *weights, ptrdiff_t weight_stride, ptrdiff_t rows, ptrdiff_t count, const float *values, ptrdiff_t width, float *out,
+    ptrdiff_t out_stride, bool adds) {
+    CHOOSE(value_sum)(weights, weight_stride, rows, count, values, width, out, out_stride, adds);
 }

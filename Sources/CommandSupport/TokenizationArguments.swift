@@ -12,9 +12,9 @@ public struct TokenizationArguments: ParsableArguments {
     public var keep: KeptChoice?
     @Option(help: ArgumentHelp("Tokenising: views of every image: 1, its centre; 2, the mirror image too.", valueName: "1|2"))
     public var views = 1
-    @Option(help: ArgumentHelp("Tokenising: of the drawn numbers of kept tokens.", valueName: "number"))
+    @Option(help: ArgumentHelp("Of what is drawn: numbers of kept tokens, generated images.", valueName: "number"))
     public var seed = 0
-    @Option(help: "Tokenising: weights, ema (averaged) or raw.")
+    @Option(help: "Weights of the checkpoint: ema (averaged) or raw.")
     public var weights = TokenizerCheckpoint.Weights.ema
 
     public init() {}
@@ -57,3 +57,10 @@ public enum KeptChoice: ExpressibleByArgument, Sendable {
 }
 
 extension TokenizerCheckpoint.Weights: ExpressibleByArgument {}
+
+extension ClassChoice: ExpressibleByArgument {
+    public init?(argument: String) {
+        guard !argument.isEmpty else { return nil }
+        self.init(argument)
+    }
+}

@@ -1,4 +1,4 @@
-// Products of a few rows with large weights, and attention of one query on blocks of a cache: what generation consists of. A result's bits do not
+// Products of a few rows with large weights, and attention of a few queries on blocks of a cache: what generation consists of. A result's bits do not
 // depend on the other rows of a call, nor on the processor's vectors.
 internal import CFloat
 
@@ -14,21 +14,23 @@ package func rowPanelProduct(
     row_panel_product(a, stride, rows, panels, panelCount, depth, out, outStride, adds)
 }
 
-/// The products of a query `[width]` with the 32 keys of a block `[width][32]`.
+/// The products of queries `[rows][width]` with the 32 keys of a block `[width][32]`.
 @inline(never)
 package func keyBlockScores(
-    _ query: UnsafePointer<Float>, keys: UnsafePointer<Float>, width: Int, into scores: UnsafeMutablePointer<Float>
+    _ queries: UnsafePointer<Float>, stride: Int, rows: Int, keys: UnsafePointer<Float>, width: Int, into scores: UnsafeMutablePointer<Float>,
+    scoreStride: Int
 ) {
-    key_block_scores(query, keys, width, scores)
+    key_block_scores(queries, stride, rows, keys, width, scores, scoreStride)
 }
 
-/// out = Σ weights[e] · values[e] over the first `count` of a block's values `[32][width]`, added to what is in `out` if `adds`. The width is a
-/// multiple of 16. Values behind `count` are not read.
+/// out[r] = Σ weights[r][e] · values[e] over the first `count` of a block's values `[32][width]`, added to what is in `out` if `adds`. The width is
+/// a multiple of 16. Values behind `count` are not read.
 @inline(never)
 package func valueBlockSum(
-    _ weights: UnsafePointer<Float>, count: Int, values: UnsafePointer<Float>, width: Int, into out: UnsafeMutablePointer<Float>, adds: Bool
+    _ weights: UnsafePointer<Float>, stride: Int, rows: Int, count: Int, values: UnsafePointer<Float>, width: Int,
+    into out: UnsafeMutablePointer<Float>, outStride: Int, adds: Bool
 ) {
-    value_block_sum(weights, count, values, width, out, adds)
+    value_block_sum(weights, stride, rows, count, values, width, out, outStride, adds)
 }
 
 /// The attention of one head's query on two keys: out = softmax(query · keys · scale) · values.

@@ -38,20 +38,25 @@ struct CoordinatorCommand: ParsableCommand {
 
               mvq-coordinator --task tokenize --checkpoint runs/first --data imagenet --out tokens.h5 --run runs/tokens
 
+            So is a folder of generated images ('mvq generate --help'), the same images, byte by byte, that one machine makes; how codes are drawn
+            is said with --set generation.guidance, .temperature, .top_k, .top_p, .guidance_schedule, .kept_tokens (MergeAR), .steps (RandAR):
+
+              mvq-coordinator --task generate --checkpoint runs/llamagen --tokenizer runs/first --class all --count 50 --out images --run runs/images
+
             Exit codes: 0 done, 64 usage, 65 bad data, 66 no valid checkpoint, 67 replay mismatch, samples not seen exactly once, or machines that disagree, 69 no
             workers in time or address not available, 73 run held by another coordinator, 74 disk, 75 (or --requeue-exit-code) stopped (start again to continue), 76 a loss is not a finite number, 77 keys
             that are missing or that others can read, 78 configuration.
             """,
         version: BuildVersion.current)
 
-    @Option(help: ArgumentHelp("What the fleet does: train what --config describes, or tokenize images.", valueName: "train|tokenize"))
+    @Option(help: ArgumentHelp("What the fleet does: train what --config describes, tokenize images, or generate images of classes.", valueName: "train|tokenize|generate"))
     var task = FleetTask.train
 
     @Option(help: ArgumentHelp("Training: the run's configuration, a YAML file.", valueName: "file"))
     var config: String?
 
-    @Option(help: ArgumentHelp("ImageNet-layout folder of the training images.", valueName: "dir"))
-    var data: String
+    @Option(help: ArgumentHelp("ImageNet-layout folder of the images; for generators, the file of tokens.", valueName: "path"))
+    var data: String?
 
     @Option(name: .customLong("run"), help: ArgumentHelp("Folder of the run: journal, metrics, checkpoints. Made if absent, continued if it holds a run.", valueName: "dir"))
     var runDirectory: String
@@ -95,22 +100,41 @@ struct CoordinatorCommand: ParsableCommand {
     @Option(help: ArgumentHelp("Override a key of the configuration, e.g. training.steps=200, or tokens.images_per_slot=64; may be repeated.", valueName: "key=value"))
     var set: [ConfigurationOverride] = []
 
-    @Option(help: ArgumentHelp("Tokenising: the tokenizer's checkpoint file, or the folder of its run.", valueName: "path"))
+    @Option(help: ArgumentHelp("Tokenising: the tokenizer's checkpoint file, or the folder of its run. Generating: the generator's.", valueName: "path"))
     var checkpoint: String?
 
-    @Option(help: ArgumentHelp("Tokenising: the file to write.", valueName: "file"))
+    @Option(help: ArgumentHelp("Tokenising: the file to write. Generating: the folder for the images, CLASS-NUMBER.png.", valueName: "path"))
     var out: String?
+
+    @Option(help: ArgumentHelp("Generating: the tokenizer whose tokens the generator learnt.", valueName: "path"))
+    var tokenizer: String?
+
+    @Option(name: .customLong("class"), help: ArgumentHelp("Generating: numbers or names of classes with commas between them, or 'all'.", valueName: "class,…"))
+    var classes = ClassChoice("all")
+
+    @Option(help: ArgumentHelp("Generating: images of each class.", valueName: "count"))
+    var count = 50
 
     @OptionGroup var tokens: TokenizationArguments
 
     func validate() throws {
         switch task {
         case .train: guard config != nil else { throw ValidationError("--config is missing: give the run's configuration, e.g. configs/tokenizer-gr-tiny.yaml") }
+        case .generate:
+            guard checkpoint != nil, tokenizer != nil, out != nil else {
+                throw ValidationError("--task generate needs --checkpoint, --tokenizer and --out")
+            }
+            guard config == nil, data == nil else {
+                throw ValidationError("--task generate needs nothing but its two checkpoints; leave --config and --data out")
+            }
+            guard ["auto", "never"].contains(resume) else { throw ValidationError("--task generate continues by itself; --resume is auto or never") }
+            guard count >= 1 else { throw ValidationError("--count is \(count); it must be 1 or more") }
         case .tokenize:
             guard checkpoint != nil, out != nil else { throw ValidationError("--task tokenize needs --checkpoint and --out") }
             guard config == nil else { throw ValidationError("--task tokenize takes the configuration of its --checkpoint; leave --config out") }
             guard ["auto", "never"].contains(resume) else { throw ValidationError("--task tokenize continues by itself; --resume is auto or never") }
         }
+        guard data != nil || task == .generate else { throw ValidationError("--data is missing: give the folder of images, or the file of tokens") }
         guard minWorkers >= 1 else { throw ValidationError("--min-workers is \(minWorkers); it must be 1 or more") }
         guard threads >= 1 else { throw ValidationError("--threads is \(threads); it must be 1 or more") }
         guard keys == nil || !insecure else { throw ValidationError("--keys and --insecure exclude each other; leave one out") }
@@ -140,7 +164,7 @@ struct CoordinatorCommand: ParsableCommand {
             default: .file(resume)
             }
         let options = CoordinatorOptions(
-            data: data, run: runDirectory, listen: listen, resume: start, minimumWorkers: minWorkers, threads: threads, gatherSeconds: gatherSeconds,
+            data: data ?? "", run: runDirectory, listen: listen, resume: start, minimumWorkers: minWorkers, threads: threads, gatherSeconds: gatherSeconds,
             livenessSeconds: livenessSeconds, chunkBytes: chunkKib << 10, graceSeconds: grace, auditShare: auditShare, security: security)
         let running = Mutex<(any HeadRun)?>(nil)
         // Before the run is taken, which may take long: an end then is as good as one later.
@@ -165,15 +189,26 @@ struct CoordinatorCommand: ParsableCommand {
 
     private func makeRun(_ options: CoordinatorOptions) throws -> any HeadRun {
         let overrides = set.map { ($0.key, $0.value) }
-        if task == .tokenize, let checkpoint, let out {
+        if task == .generate, let checkpoint, let tokenizer, let out {
+            let generator = try GeneratorCheckpoint(path: checkpoint, weights: tokens.weights)
+            let decoder = try TokenizerCheckpoint(path: tokenizer, weights: .ema)
+            for warning in [generator.warning, decoder.warning] { if let warning { StandardError.write("mvq-coordinator: \(warning)\n") } }
+            let labels = try classes.labels(
+                classes: generator.configuration.generatorConfiguration.classes, names: generator.classNames, generator: generator.file)
+            let job = try GenerateJob(
+                generator, tokenizer: decoder, labels: labels, count: count, seed: tokens.seed, to: out, overrides: overrides)
+            return try MapRun(job, options: options, progress: .standardError())
+        }
+        if task == .tokenize, let checkpoint, let data, let out {
             let trained = try TokenizerCheckpoint(path: checkpoint, weights: tokens.weights)
             if let warning = trained.warning { StandardError.write("mvq-coordinator: \(warning)\n") }
             let job = try TokenizeJob(trained, data: data, settings: tokens.settings(for: trained), to: out, overrides: overrides)
             return try MapRun(job, options: options, progress: .standardError())
         }
         let configuration = try RunConfiguration(file: config ?? "", overrides: overrides)
-        guard configuration.task != .tokenize else {
-            throw ConfigurationError(config ?? "", "is of a fleet that tokenises; start it with --task tokenize and --checkpoint instead of --config")
+        guard configuration.task != .tokenize, configuration.task != .generate else {
+            throw ConfigurationError(
+                config ?? "", "is of a fleet that trains nothing; start it with --task \(configuration.task.rawValue) and --checkpoint instead of --config")
         }
         return try CoordinatorRun(configuration: configuration, options: options, progress: .standardError())
     }
@@ -181,5 +216,5 @@ struct CoordinatorCommand: ParsableCommand {
 
 /// What a fleet is for.
 enum FleetTask: String, ExpressibleByArgument, CaseIterable {
-    case train, tokenize
+    case train, tokenize, generate
 }

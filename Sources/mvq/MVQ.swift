@@ -17,6 +17,7 @@ struct MVQ: ParsableCommand {
         subcommands: [
             DatasetCommand.self,
             ReconstructCommand.self,
+            GenerateCommand.self,
             TokenizeCommand.self,
             InspectCommand.self,
             AuditCommand.self,

@@ -1,4 +1,4 @@
-// Products of a few rows with large weights, and attention of one query on a cache: the loops of generation.
+// Products of a few rows with large weights, and attention of a few queries on a cache: the loops of generation.
 //
 // In C because what decides their speed is which sums stay in registers, and because they use AVX-512 where the processor has it. The bits are
 // the same without it: every result is one chain of fused multiply-adds in ascending order, whatever the width of the vectors, the other rows of
@@ -16,8 +16,11 @@ void row_panel_product(
     const float *a, ptrdiff_t a_stride, ptrdiff_t rows, const float *panels, ptrdiff_t panel_count, ptrdiff_t depth, float *out,
     ptrdiff_t out_stride, bool adds);
 
-/// scores[e] = Σ_d query[d] · keys[d][e] for the 32 entries of a block of keys `[width][32]`.
-void key_block_scores(const float *query, const float *keys, ptrdiff_t width, float *scores);
+/// scores[r][e] = Σ_d queries[r][d] · keys[d][e] for the 32 entries of a block of keys `[width][32]`.
+void key_block_scores(
+    const float *queries, ptrdiff_t query_stride, ptrdiff_t rows, const float *keys, ptrdiff_t width, float *scores, ptrdiff_t score_stride);
 
-/// out[d] = Σ_e weights[e] · values[e][d] for entries `0 ..< count`, added to what is in `out` if `adds`; `width` is a multiple of 16.
-void value_block_sum(const float *weights, ptrdiff_t count, const float *values, ptrdiff_t width, float *out, bool adds);
+/// out[r][d] = Σ_e weights[r][e] · values[e][d] for entries `0 ..< count`, added to what is in `out` if `adds`; `width` is a multiple of 16.
+void value_block_sum(
+    const float *weights, ptrdiff_t weight_stride, ptrdiff_t rows, ptrdiff_t count, const float *values, ptrdiff_t width, float *out,
+    ptrdiff_t out_stride, bool adds);

@@ -19,64 +19,69 @@ extension TransformerDecoder {
     }
 
     private func attend(_ cache: SequenceCache, _ tokens: ArraySlice<Token>, heads: Range<Int>, layer: Int) {
-        let (width, shared, sharing) = (configuration.headWidth, configuration.keyValueHeads, configuration.heads / configuration.keyValueHeads)
-        let (keys, values) = (configuration.width, configuration.width + shared * width)
+        let (width, sharing) = (configuration.headWidth, configuration.heads / configuration.keyValueHeads)
         let block = SequenceCache.blockEntries
         let longest = tokens.reduce(0) { max($0, $1.visible) }
         let blocks = (longest + block - 1) / block
-        // For each token and query head: its query and its scores.
-        let (queryWidth, scoreWidth) = ((width + 15) / 16 * 16, blocks * block)
-        let slots = tokens.count * heads.count * sharing
-        Storage.withScratch(slots * (queryWidth + scoreWidth + cache.valueWidth) + width) { [rows, rotary] scratch in
-            let (scores, sums) = (scratch + slots * queryWidth, scratch + slots * (queryWidth + scoreWidth))
-            let key = sums + slots * cache.valueWidth
-            func slot(_ token: Int, _ head: Int, _ share: Int) -> Int {
-                ((token - tokens.startIndex) * heads.count + head - heads.lowerBound) * sharing + share
-            }
-            for row in tokens.indices {
-                let projected = rows.projected[row]
-                for head in heads {
-                    rotary.rotate(projected + keys + head * width, row: tokens[row].rotaryRow, into: key)
-                    cache.store(key: key, value: projected + values + head * width, entry: tokens[row].entry, layer: layer, head: head)
-                    for share in 0..<sharing {
-                        rotary.rotate(
-                            projected + (head * sharing + share) * width, row: tokens[row].rotaryRow,
-                            into: scratch + slot(row, head, share) * queryWidth)
-                    }
-                }
-            }
-            func forEach(_ part: Int, _ body: (_ token: Int, _ head: Int, _ slot: Int) -> Void) {
-                for head in heads {
-                    for row in tokens.indices where tokens[row].visible > part * block {
-                        for share in 0..<sharing { body(row, head, slot(row, head, share)) }
-                    }
-                }
-            }
+        // The queries of one head of keys: the query heads that share it, for each token.
+        let queries = tokens.count * sharing
+        let (queryWidth, scoreWidth, valueWidth) = ((width + 15) / 16 * 16, blocks * block, cache.valueWidth)
+        Storage.withScratch(heads.count * queries * (queryWidth + scoreWidth + valueWidth)) { [rows] scratch in
+            let scores = scratch + heads.count * queries * queryWidth
+            let sums = scores + heads.count * queries * scoreWidth
+            for head in heads { store(cache, tokens, head: head, layer: layer, queries: scratch + (head - heads.lowerBound) * queries * queryWidth) }
             for part in 0..<blocks {
-                forEach(part) { _, head, slot in
+                for (i, head) in heads.enumerated() {
                     keyBlockScores(
-                        scratch + slot * queryWidth, keys: cache.keys(block: part, layer: layer, head: head), width: width,
-                        into: scores + slot * scoreWidth + part * block)
+                        scratch + i * queries * queryWidth, stride: queryWidth, rows: queries, keys: cache.keys(block: part, layer: layer, head: head),
+                        width: width, into: scores + i * queries * scoreWidth + part * block, scoreStride: scoreWidth)
                 }
             }
+            // Scores of entries that a query does not see, whatever they are, stay behind those it does.
             let scale = 1 / Float(width).squareRoot()
-            forEach(0) { row, _, slot in
-                _ = softmaxRow(scores + slot * scoreWidth, factor: scale, bias: nil, count: tokens[row].visible)
+            for query in 0..<(heads.count * queries) {
+                let token = tokens[tokens.startIndex + query % queries / sharing]
+                _ = softmaxRow(scores + query * scoreWidth, factor: scale, bias: nil, count: token.visible)
             }
             for part in 0..<blocks {
-                forEach(part) { row, head, slot in
-                    valueBlockSum(
-                        scores + slot * scoreWidth + part * block, count: min(tokens[row].visible - part * block, block),
-                        values: cache.values(block: part, layer: layer, head: head), width: cache.valueWidth,
-                        into: sums + slot * cache.valueWidth, adds: part > 0)
+                let seen = tokens.map { min($0.visible - part * block, block) }
+                let isWhole = seen.allSatisfy { $0 == block }
+                for (i, head) in heads.enumerated() {
+                    let values = cache.values(block: part, layer: layer, head: head)
+                    func add(_ query: Int, _ count: Int, entries: Int) {
+                        valueBlockSum(
+                            scores + query * scoreWidth + part * block, stride: scoreWidth, rows: count, count: entries, values: values,
+                            width: valueWidth, into: sums + query * valueWidth, outStride: valueWidth, adds: part > 0)
+                    }
+                    if isWhole {
+                        add(i * queries, queries, entries: block)
+                    } else {
+                        for (token, entries) in seen.enumerated() where entries > 0 { add(i * queries + token * sharing, sharing, entries: entries) }
+                    }
                 }
             }
-            for row in tokens.indices {
-                for head in heads {
-                    for share in 0..<sharing {
-                        (rows.attended[row] + (head * sharing + share) * width)
-                            .update(from: sums + slot(row, head, share) * cache.valueWidth, count: width)
-                    }
+            for (i, head) in heads.enumerated() {
+                for query in 0..<queries {
+                    (rows.attended[tokens.startIndex + query / sharing] + (head * sharing + query % sharing) * width)
+                        .update(from: sums + (i * queries + query) * valueWidth, count: width)
+                }
+            }
+        }
+    }
+
+    /// Stores the keys and values of one head of new tokens, and turns their queries, into `queries`: those of a token one after the other.
+    private func store(_ cache: SequenceCache, _ tokens: ArraySlice<Token>, head: Int, layer: Int, queries: UnsafeMutablePointer<Float>) {
+        let (width, sharing) = (configuration.headWidth, configuration.heads / configuration.keyValueHeads)
+        let (keys, values) = (configuration.width, configuration.width + configuration.keyValueHeads * width)
+        let queryWidth = (width + 15) / 16 * 16
+        Storage.withScratch(width) { key in
+            for (i, row) in tokens.indices.enumerated() {
+                let projected = rows.projected[row]
+                rotary.rotate(projected + keys + head * width, row: tokens[row].rotaryRow, into: key)
+                cache.store(key: key, value: projected + values + head * width, entry: tokens[row].entry, layer: layer, head: head)
+                for share in 0..<sharing {
+                    rotary.rotate(
+                        projected + (head * sharing + share) * width, row: tokens[row].rotaryRow, into: queries + (i * sharing + share) * queryWidth)
                 }
             }
         }

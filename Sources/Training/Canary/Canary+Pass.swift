@@ -13,6 +13,9 @@ extension Canary {
         switch configuration.task {
         case .tokenizer, .tokenize: try addTokenizer(configuration, pool: pool)
         case .generator: addGenerator(configuration, pool: pool)
+        case .generate:
+            addGenerator(configuration, pool: pool)
+            try addTokenizer(configuration, pool: pool)
         case .recovery: addRecovery(configuration, pool: pool)
         }
     }

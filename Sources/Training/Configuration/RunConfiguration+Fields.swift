@@ -10,6 +10,10 @@ extension RunConfiguration {
         case .tokenize:
             try fields.section("tokens") { try tokens.visit($0) }
             try visitTokenizer(fields)
+        case .generate:
+            try fields.section("generation") { try generation.visit($0) }
+            try fields.section("generator") { try generator.visit($0) }
+            try visitTokenizer(fields)
         case .generator:
             try fields.section("generator") { try generator.visit($0) }
             try visitTraining(fields)

@@ -162,7 +162,7 @@ extension RunConfiguration {
     mutating func setDefaults(of task: Task) {
         self.task = task
         switch task {
-        case .tokenizer, .tokenize: return
+        case .tokenizer, .tokenize, .generate: return
         case .generator:
             optimizer.learningRate = 4e-4
             optimizer.weightDecay = 0.05

@@ -21,6 +21,7 @@ public struct RunConfiguration: Sendable, Equatable {
     public var evaluation = Evaluation()
     public var generator = Generator()
     public var recovery = Recovery()
+    public var generation = Generation()
     public var tokens = Tokens()
 
     public init() {}
@@ -33,6 +34,8 @@ public struct RunConfiguration: Sendable, Equatable {
         case generator
         /// Stage 2: source recovery on its own, from a generator's tokens to their places.
         case recovery
+        /// Stage 2: nothing is trained; images of classes are made.
+        case generate
         /// Nothing: a trained tokenizer makes a file of tokens (`mvq-coordinator --task tokenize`).
         case tokenize
     }

@@ -39,6 +39,10 @@ public final class MapRun: @unchecked Sendable {
         try self.init(job: job, options: options, progress: progress)
     }
 
+    public convenience init(_ job: GenerateJob, options: CoordinatorOptions, progress: ProgressLine) throws {
+        try self.init(job: job, options: options, progress: progress)
+    }
+
     init(job: any MapJob, options: CoordinatorOptions, progress: ProgressLine) throws {
         Failpoints.reach(.coordinatorBoot)
         self.job = job

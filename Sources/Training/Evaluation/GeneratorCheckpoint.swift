@@ -19,6 +19,12 @@ public struct GeneratorCheckpoint: Sendable {
     /// A warning about the file, if there is one.
     public let warning: String?
 
+    /// A model whose weights came by another way.
+    init(_ model: GeneratorModel, configuration: RunConfiguration, weights: Tensor, file: String) {
+        (self.file, step, which, self.configuration, generator, self.weights) = (file, 0, .ema, configuration, model.generator, weights)
+        (classNames, tokenizerDigest, warning) = ([], configuration.generator.tokenizer, nil)
+    }
+
     /// Reads a checkpoint file, or the newest valid checkpoint of a run directory.
     ///
     /// - Throws: `CheckpointError`, `ConfigurationError`, and `TrainingError` for a checkpoint of something else.

@@ -24,6 +24,12 @@ public struct TokenizerCheckpoint {
     /// A warning about the file, if there is one.
     public let warning: String?
 
+    /// A tokenizer whose weights came by another way.
+    init(_ configuration: RunConfiguration, weights: Tensor, file: String) {
+        (self.file, step, which, self.configuration, self.weights) = (file, 0, .ema, configuration, weights)
+        (tokenizer, warning) = (Tokenizer.build(configuration.tokenizer).0, nil)
+    }
+
     /// Reads a checkpoint file, or the newest valid checkpoint of a run directory.
     ///
     /// - Throws: `CheckpointError`, `TrainingError`, `ConfigurationError`.

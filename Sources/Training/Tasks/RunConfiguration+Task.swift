@@ -7,7 +7,7 @@ extension RunConfiguration {
     public var trainedModel: any TrainedModel {
         switch task {
         case .tokenizer, .tokenize: StageOneModel(stageOne)
-        case .generator: GeneratorModel(self)
+        case .generator, .generate: GeneratorModel(self)
         case .recovery: RecoveryModel(self)
         }
     }
@@ -20,6 +20,7 @@ extension RunConfiguration {
         case .tokenizer: try ImageFolder(root: path, split: "train")
         case .tokenize: try ImageFolder.tokenized(root: path, split: tokens.split.rawValue)
         case .generator, .recovery: try TokenFile(path: path)
+        case .generate: preconditionFailure("generation learns from nothing")
         }
     }
 
@@ -28,7 +29,7 @@ extension RunConfiguration {
     /// - Throws: `TrainingError`, `PretrainedError` if files and configuration do not fit.
     func completed(for source: any SampleSource) throws -> RunConfiguration {
         switch task {
-        case .tokenize: return self
+        case .tokenize, .generate: return self
         case .tokenizer: return try withNetworkDigests(for: StageOneModel(stageOne))
         case .generator, .recovery:
             guard let tokens = source as? TokenFile else { preconditionFailure("stage 2 learns from tokens") }
@@ -43,6 +44,7 @@ extension RunConfiguration {
         switch task {
         case .tokenizer: TokenizerBlocks(try TokenizerTask(self), plan: plan, store: store, threads: threads)
         case .tokenize: TokenizeBlocks(try TokenizeTask(self, images: plan.sampleCount), store: store)
+        case .generate: GenerateBlocks(GenerateTask(self))
         case .generator, .recovery: TokenBlocks(TokenTask(try tokenModel(), recomputation: training.recompute), plan: plan, store: store)
         }
     }
@@ -52,7 +54,7 @@ extension RunConfiguration {
     /// - Throws: as `FrozenGenerator` does.
     package func tokenModel() throws -> any TokenModel {
         switch task {
-        case .tokenizer, .tokenize: preconditionFailure("a run of task \(task.rawValue) learns nothing from tokens")
+        case .tokenizer, .tokenize, .generate: preconditionFailure("a run of task \(task.rawValue) learns nothing from tokens")
         case .generator: GeneratorModel(self)
         case .recovery: RecoveryModel(self, generator: try FrozenGenerator(self))
         }

@@ -102,4 +102,38 @@ import Testing
         #expect(distance(record.scores(image: 0, part: 0, tokens: slots), want.pre.value.elements) < 1e-4)
         #expect(distance(record.scores(image: 0, part: 1, tokens: slots), want.post.value.elements) < 1e-4)
     }
+
+    /// A sequence read in pieces of several tokens; entries of tokens of another place are overwritten, as RandAR's queries are.
+    @Test func piecesMayBeReadAgain() {
+        let model = DecodingModel()
+        let (generator, graph, c) = (model.generator, model.graph(), model.configuration)
+        let codes = [0, 1].map { model.parts(model.codes($0, distinct: 50)) }
+        let inputs = { (part: (Int) -> [Int32]) in [0, 1].flatMap { part($0)[..<(c.cells - 1)] } }
+        let sequence = generator.prefix(classes: [1, 7], in: graph)
+            .followed(by: generator.tokens(pre: inputs { codes[$0].pre }, post: inputs { codes[$0].post }, batch: 2, in: graph))
+        let want = generator.states(sequence, rotation: generator.rotary.rotation(rows: Array(0..<c.cells)), mask: .causal(c.cells))
+        let decoder = TransformerDecoder(generator, weights: model.weights, pool: ThreadPool(threads: 2))
+        let caches = [SequenceCache(c), SequenceCache(c)]
+        for cache in caches { cache.reserve(c.cells) }
+        /// Reads tokens into entries, and gives the largest difference of their states from the whole pass.
+        func read(_ tokens: Range<Int>, into entries: Range<Int>) -> Float {
+            decoder.prepare(rows: 2 * tokens.count)
+            let pairs = [0, 1].flatMap { sample in tokens.map { (sample, $0) } }
+            for (row, (sample, token)) in pairs.enumerated() {
+                if token == 0 {
+                    decoder.embed(class: sample == 0 ? 1 : 7, row: row)
+                } else {
+                    decoder.embed(pre: Int(codes[sample].pre[token - 1]), post: Int(codes[sample].post[token - 1]), row: row)
+                }
+            }
+            let shift = entries.lowerBound - tokens.lowerBound
+            decoder.read(caches, pairs.map { .init(rotaryRow: $0.1, entry: $0.1 + shift, visible: $0.1 + shift + 1) })
+            let got = pairs.indices.flatMap { Array(UnsafeBufferPointer(start: decoder.state($0), count: c.width)) }
+            return distance(got, want.rows(from: tokens.lowerBound, count: tokens.count).value.elements)
+        }
+        #expect(read(0..<5, into: 0..<5) < 1e-4)
+        #expect(read(9..<12, into: 5..<8) > 1e-2)
+        #expect(read(5..<12, into: 5..<12) < 1e-4)
+        #expect(read(8..<c.cells, into: 8..<c.cells) < 1e-4)
+    }
 }

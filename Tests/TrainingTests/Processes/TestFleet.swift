@@ -30,18 +30,25 @@ final class TestFleet {
 
     /// Starts the coordinator, and waits until it listens.
     @discardableResult
-    func start(minimumWorkers: Int = 1, more: [String] = [], environment: [String: String] = [:], tracer: [String] = []) throws -> Command {
-        let coordinator = try launch(minimumWorkers: minimumWorkers, more: more, environment: environment, tracer: tracer)
+    func start(
+        replacing arguments: [String]? = nil, minimumWorkers: Int = 1, more: [String] = [], environment: [String: String] = [:],
+        tracer: [String] = []
+    ) throws -> Command {
+        let coordinator = try launch(replacing: arguments, minimumWorkers: minimumWorkers, more: more, environment: environment, tracer: tracer)
         try coordinator.eventually("the coordinator to listen") { endpoint != nil || !coordinator.isRunning }
         if endpoint == nil { throw Command.Failure(description: "the coordinator ended: \(coordinator.standardError)") }
         return coordinator
     }
 
     /// Starts the coordinator without waiting for anything.
-    func launch(minimumWorkers: Int = 1, more: [String] = [], environment: [String: String] = [:], tracer: [String] = []) throws -> Command {
+    /// - Parameter arguments: instead of the run's.
+    func launch(
+        replacing arguments: [String]? = nil, minimumWorkers: Int = 1, more: [String] = [], environment: [String: String] = [:],
+        tracer: [String] = []
+    ) throws -> Command {
         try? FileManager.default.removeItem(atPath: "\(run.path)/endpoint")
         let coordinator = try spawn(
-            "mvq-coordinator", run.arguments + ["--min-workers", "\(minimumWorkers)"] + more, environment: environment, tracer: tracer)
+            "mvq-coordinator", (arguments ?? run.arguments) + ["--min-workers", "\(minimumWorkers)"] + more, environment: environment, tracer: tracer)
         self.coordinator = coordinator
         return coordinator
     }

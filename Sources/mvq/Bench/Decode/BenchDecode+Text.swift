@@ -19,8 +19,8 @@ extension BenchDecode.Report {
                     batch.secondsPerStep.minimum * 1e3, batch.secondsPerStep.median * 1e3, batch.codesPerSecond))
         }
         if let merged {
-            let layers = mergedLayers.map { " (from a model of \($0) blocks over the sequence)" } ?? ""
-            lines.append("MergeAR, \(merged.images) images of \(merged.cells) cells, \(merged.distinctCodes) different codes, guided\(layers)")
+            let layers = mergedLayers.map { ", measured with \($0) blocks over the sequence" } ?? ""
+            lines.append("MergeAR, \(merged.images) at a time of \(merged.cells) cells, \(merged.distinctCodes) different codes, guided\(layers):")
             lines.append(
                 String(
                     format: "  caches %.2f of %.2f GB: %.3f; entries seen %.0f of %.0f on average", Double(merged.cacheBytes) / 1e9,

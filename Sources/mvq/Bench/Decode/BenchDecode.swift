@@ -57,7 +57,7 @@ struct BenchDecode: ParsableCommand {
         var single: SequentialDecoding?
         var batch: SequentialDecoding?
         var merged: CompressedDecoding?
-        /// Of all blocks over the sequence, those `merged` was measured with.
+        /// Blocks over the sequence that `merged` was measured with, if not all.
         var mergedLayers: Int?
         var random: [ParallelDecoding] = []
     }
@@ -77,7 +77,7 @@ struct BenchDecode: ParsableCommand {
             configuration.mergeIDs = 17
             configuration.grid = Int(Double(cells).squareRoot())
             configuration.layers = min(layers ?? base.layers, base.layers)
-            report.mergedLayers = configuration.layers
+            report.mergedLayers = configuration.layers < base.layers ? configuration.layers : nil
             report.merged = try CompressedDecoding(
                 decoder(configuration, pool).decoder, distinct: kept, images: images, places: 8, rounds: runs,
                 layerScale: Double(base.layers) / Double(configuration.layers), pool: pool)
