@@ -11,7 +11,7 @@ extension RunConfiguration {
         public var keep: [Int] = []
         /// Keys the drawn numbers.
         public var seed = 0
-        /// Slots of a step, and images that a slot holds, seen one way. They move no bit of the file.
+        /// Slots of a step, and images that a slot holds, seen one way; filled in when a run starts. They move no bit of the file.
         public var slots = 32
         public var imagesPerSlot = 32
         /// Digest of the tokenizer's weights; filled in when a run starts.

@@ -49,7 +49,6 @@ public final class GenerateJob: MapJob, @unchecked Sendable {
     var sampleCount: Int { task.count }
     var resultCount: Int { task.resultCount }
     var slots: Int { task.slots }
-    var noun: String { "images" }
     var steps: Int { task.steps }
     private(set) var isFinished = false
 
@@ -59,7 +58,7 @@ public final class GenerateJob: MapJob, @unchecked Sendable {
     }
     func sample(_ id: Int) throws -> [UInt8] { throw FileError(operation: "read", path: path(of: id), code: ENOENT) }
     func path(of sample: Int) -> String { "\(folder)/\(task.sample(sample).fileName)" }
-    func things(after steps: Int) -> Int { task.images(after: steps) }
+    func images(after steps: Int) -> Int { task.images(after: steps) }
 
     /// Files are whole if they are there: they are put in place at once. A step one of whose files was removed is made again.
     func open(keeping steps: Int) throws -> Int {

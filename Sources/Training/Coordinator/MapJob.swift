@@ -31,10 +31,8 @@ protocol MapJob: AnyObject, Sendable {
     func sample(_ id: Int) throws -> [UInt8]
     /// Where a sample lies, for complaints.
     func path(of sample: Int) -> String
-    /// What the things made are called.
-    var noun: String { get }
-    /// Things made by so many steps, for the rate that is shown.
-    func things(after steps: Int) -> Int
+    /// Images done by so many steps, for the rate that is shown.
+    func images(after steps: Int) -> Int
 
     /// Takes up what an earlier process kept, at most so many steps.
     /// - Returns: the steps that need not be done again.

@@ -31,10 +31,10 @@ final class MapReport: Sendable {
     func step(_ done: Int) {
         let now = MapReport.now
         let (rate, workers) = state.withLock { state in
-            state.rate.add(Double(job.things(after: done) - job.things(after: done - 1)), at: now)
+            state.rate.add(Double(job.images(after: done) - job.images(after: done - 1)), at: now)
             return (state.rate.perSecond, state.workers.count)
         }
-        let left = Double(job.things(after: job.steps) - job.things(after: done))
+        let left = Double(job.images(after: job.steps) - job.images(after: done))
         progress.update(
             ProgressState(
                 step: done, totalSteps: job.steps, imagesPerSecond: rate, workers: workers, remainingSeconds: rate.map { left / max($0, 1e-9) }),

@@ -65,7 +65,7 @@ public final class MapRun: @unchecked Sendable {
         let replayed = max(0, (journal.end ?? 0) - step)
         report.event(
             journal.end == nil
-                ? "new run in \(directory.path): \(job.things(after: job.steps)) \(job.noun) in \(job.steps) steps"
+                ? "new run in \(directory.path): \(job.images(after: job.steps)) images in \(job.steps) steps"
                 : "continuing after step \(step) of \(job.steps)"
                     + (replayed > 0 && !job.isFinished ? "; \(replayed) journaled steps are computed again and must come out the same" : ""))
     }

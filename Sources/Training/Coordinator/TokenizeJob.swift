@@ -24,9 +24,11 @@ public final class TokenizeJob: MapJob, @unchecked Sendable {
         _ checkpoint: TokenizerCheckpoint, data: String, settings: Tokenization.Settings, to path: String, overrides: [(key: String, value: String)] = []
     ) throws {
         weightsDigest = checkpoint.weightsDigest
-        let configuration = checkpoint.configuration.tokenising(settings, weightsDigest: weightsDigest)
-        self.configuration = try RunConfiguration(yaml: configuration.yaml, file: "\(checkpoint.file) (config)", overrides: overrides)
         folder = try ImageFolder.tokenized(root: data, split: settings.split)
+        var configuration = checkpoint.configuration.tokenising(settings, weightsDigest: weightsDigest)
+        // A step costs the weights' way to every worker, and is what a crash can cost: many images, but no less than about 16 steps.
+        configuration.tokens.imagesPerSlot = min(128, max(1, folder.count * settings.views / (16 * configuration.tokens.slots)))
+        self.configuration = try RunConfiguration(yaml: configuration.yaml, file: "\(checkpoint.file) (config)", overrides: overrides)
         task = try TokenizeTask(self.configuration, images: folder.count)
         header = try TokenFileHeader(checkpoint, folder: folder, plan: task.plan)
         weights = checkpoint.weights.slice(from: 0, [task.weightsCount])
@@ -37,7 +39,6 @@ public final class TokenizeJob: MapJob, @unchecked Sendable {
     var sampleCount: Int { folder.count }
     var resultCount: Int { task.resultCount }
     var slots: Int { task.slots }
-    var noun: String { "records" }
     var steps: Int { task.steps }
     private(set) var isFinished = false
 
@@ -45,7 +46,7 @@ public final class TokenizeJob: MapJob, @unchecked Sendable {
     func samples(step: Int, block: SlotBlock) -> [Int] { task.images(step: step, block: block) }
     func sample(_ id: Int) throws -> [UInt8] { try folder.bytes(of: id) }
     func path(of sample: Int) -> String { folder.path(of: sample) }
-    func things(after steps: Int) -> Int { task.records(after: steps) }
+    func images(after steps: Int) -> Int { task.sightings(after: steps) }
 
     func open(keeping steps: Int) throws -> Int {
         guard try TokenFile.finished(path, header: header) == nil else {

@@ -44,8 +44,9 @@ struct TokenizeTask: Sendable {
     var resultCount: Int { perStep * plan.recordsPerSighting * floatsPerRecord }
     /// Steps until all images are done.
     var steps: Int { (plan.sightings + perStep - 1) / perStep }
-    /// Records after so many steps.
-    func records(after steps: Int) -> Int { min(steps * perStep, plan.sightings) * plan.recordsPerSighting }
+    /// Sightings, and records, after so many steps.
+    func sightings(after steps: Int) -> Int { min(steps * perStep, plan.sightings) }
+    func records(after steps: Int) -> Int { sightings(after: steps) * plan.recordsPerSighting }
     /// Complete steps in so many records.
     func steps(in records: Int) -> Int { records == plan.records ? steps : records / (perStep * plan.recordsPerSighting) }
 

@@ -6,9 +6,8 @@ import TensorCore
 
 /// Encodes images to records of tokens.
 ///
-/// Every image goes through the encoder by itself, on one thread: in a batch its last bits would depend on the others (matrix products are cut by
-/// the number of all rows), and with them a code now and then. So records depend on nothing but the weights and the image, and threads share the
-/// images out.
+/// Every image goes through the encoder by itself, on one thread: in a batch, matrix products are cut by the number of all rows, and nothing promises
+/// that this moves no last bit, and with it a code. So records depend on nothing but the weights and the image, and threads share the images out.
 struct ImageTokenizer: Sendable {
     private let tokenizer: Tokenizer
     private let weights: Tensor

@@ -76,6 +76,26 @@ import Training
         }
     }
 
+    /// Codes and finished images never become fewer, and all codes are made in the end.
+    @Test func progressGoesOverAllBatches() throws {
+        try withTemporaryFolder { folder in
+            let small = try SmallGenerator(folder: folder)
+            let images = try ImageGenerator(small.generator(.llamagen), tokenizer: small.tokenizer(), batch: 2, threads: 1)
+            var reports: [(codes: Int, total: Int, images: Int)] = []
+            var finished = 0
+            try images.generate(
+                (0..<3).map { Sample(label: 0, index: $0) }, GenerationSettings(),
+                progress: { codes, total, images in
+                    #expect(images == finished / 2 * 2, "images of batches that are done")
+                    reports.append((codes, total, images))
+                },
+                receive: { _ in finished += 1 })
+            #expect(reports.allSatisfy { $0.total == 3 * 64 })
+            #expect(zip(reports, reports.dropFirst()).allSatisfy { $0.codes < $1.codes })
+            #expect(reports.first?.codes == 2 && reports.last?.codes == 3 * 64 && finished == 3)
+        }
+    }
+
     /// Source recovery that was trained on its own says where RandAR's tokens belong; the codes are the same.
     @Test func otherSourceRecovery() throws {
         try withTemporaryFolder { folder in

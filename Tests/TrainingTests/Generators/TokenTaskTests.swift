@@ -140,6 +140,18 @@ import Training
         }
     }
 
+    /// Every shipped configuration that is no tokenizer's can be read and says what it trains.
+    @Test func everyFileIsRead() throws {
+        let folder = Fixtures.packageRoot.appendingPathComponent("configs").path
+        let files = try FileManager.default.contentsOfDirectory(atPath: folder).filter { $0.hasSuffix(".yaml") && !$0.hasPrefix("tokenizer-") }
+        let generators = Kind.allCases.flatMap { ["generator-\($0.rawValue).yaml", "generator-\($0.rawValue)-tiny.yaml"] }
+        #expect(Set(files) == Set(generators + ["source-recovery.yaml", "source-recovery-tiny.yaml"]))
+        for file in files {
+            let configuration = try RunConfiguration(file: "\(folder)/\(file)")
+            #expect(configuration.task == (file.hasPrefix("generator-") ? .generator : .recovery))
+        }
+    }
+
     /// The paper's sizes (stage2 1.1): in the presets, of what the paper's tokenizers yield.
     @Test(arguments: zip(Kind.allCases, [343_570_432, 343_575_552, 343_571_456]))
     func thePresetsHaveThePapersSizes(_ kind: Kind, _ parameters: Int) throws {
