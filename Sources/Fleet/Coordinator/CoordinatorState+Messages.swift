@@ -103,9 +103,10 @@ extension CoordinatorState {
 
     private mutating func storeGradient(_ header: BulkHeader, member position: Int, now: Instant) {
         let session = members[position].id
-        guard phase == .running, header.step == plan.step else {
+        guard header.step == plan.step else {
             return drop("gradient of step \(header.step), but step \(plan.step) is in progress", from: session)
         }
+        guard phase == .running else { return drop("gradient of step \(header.step), which needs no more of them", from: session) }
         // Of a block that is only compared the digest is enough.
         if let block = header.block, members[position].checked == block || members[position][block]?.isCheck == true { return }
         guard let block = header.block, var assignment = members[position][block] else {

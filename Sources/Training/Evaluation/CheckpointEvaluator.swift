@@ -196,6 +196,7 @@ final class CheckpointEvaluator: Sendable {
 extension TrainingPlan {
     /// Whether the weights after so many steps are evaluated: the first and the last ones, and those at the configured distance.
     func isEvaluated(_ steps: Int) -> Bool {
+        guard configuration.task == .tokenizer else { return false }
         let evaluation = configuration.evaluation
         let distances = [evaluation.everySteps, evaluation.everyEpochs * stepsPerEpoch].filter { $0 > 0 }
         return distances.contains { steps % $0 == 0 } || (!distances.isEmpty && steps == configuration.training.steps)

@@ -70,7 +70,11 @@ struct BenchStep: ParsableCommand {
     }
 
     func run() throws {
-        let result = measure(try RunConfiguration(file: config, overrides: set.map { ($0.key, $0.value) }).tokenizerLossesOnly)
+        let configuration = try RunConfiguration(file: config, overrides: set.map { ($0.key, $0.value) })
+        guard configuration.task == .tokenizer else {
+            throw ConfigurationError(config, "is of a \(configuration.task.rawValue); 'mvq bench generator' measures steps of generators")
+        }
+        let result = measure(configuration.tokenizerLossesOnly)
         if json { try printJSON(result) } else { print(text(result)) }
     }
 

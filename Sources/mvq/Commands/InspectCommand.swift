@@ -30,8 +30,14 @@ struct InspectCommand: ParsableCommand {
 
     func run() throws {
         if let config {
-            let description = ModelDescription(try RunConfiguration(file: config), file: config)
-            if json { try printJSON(description) } else { print(description.text) }
+            let configuration = try RunConfiguration(file: config)
+            if [.generator, .recovery].contains(configuration.task) {
+                let description = TokenModelDescription(configuration, file: config)
+                if json { try printJSON(description) } else { print(description.text) }
+            } else {
+                let description = ModelDescription(configuration, file: config)
+                if json { try printJSON(description) } else { print(description.text) }
+            }
             return
         }
         guard let path else { return }

@@ -7,7 +7,8 @@ extension ProcessTests {
     @Suite struct CommandLineTests {
         @Test(arguments: [
             ("mvq-coordinator", ["--config", "x", "--data", "x", "--run", "x", "--speed", "9"], "Unknown option '--speed'"),
-            ("mvq-coordinator", ["--config", "x"], "Missing expected argument '--data <dir>'"),
+            ("mvq-coordinator", ["--config", "x"], "Missing expected argument '--run <dir>'"),
+            ("mvq-coordinator", ["--config", "x", "--run", "y"], "--data is missing"),
             (
                 "mvq-coordinator", ["--config", "x", "--data", "x", "--run", "x", "--min-workers", "0"],
                 "--min-workers is 0; it must be 1 or more"

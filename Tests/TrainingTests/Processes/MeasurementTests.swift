@@ -62,6 +62,30 @@ extension ProcessTests {
             #expect(digits.contains("alignmentteacher86579712alignment.teacher:none"))
         }
 
+        struct TokenModel: Decodable {
+            let task: String
+            let kind: String?
+            let parameters: Int
+            let modules: [Model.Module]
+            let bits: Int
+            let assumed: [String]
+        }
+
+        /// Stage 2 (stage2 1.1, 3.5).
+        @Test func aGeneratorsParametersByModule() throws {
+            func file(_ name: String) -> String { Fixtures.packageRoot.appendingPathComponent("configs/\(name).yaml").path }
+            let generator: TokenModel = try json("inspect", "--config", file("generator-mergear"))
+            #expect(generator.task == "generator" && generator.kind == "mergear" && generator.bits == 18)
+            #expect(generator.parameters == 343_575_552 && generator.modules.map(\.parameters).reduce(0, +) == generator.parameters)
+            #expect(generator.modules.first { $0.name == "merge_emb" }?.parameters == 5 * 1024)
+            #expect(generator.assumed == ["generator.classes", "generator.grid", "generator.least_kept", "generator.most_kept"])
+            let recovery: TokenModel = try json("inspect", "--config", file("source-recovery"))
+            #expect(recovery.task == "recovery" && recovery.kind == nil && recovery.parameters == 7_355_136)
+            let (exitCode, table) = try Workshop.here().command("mvq", ["inspect", "--config", file("generator-randar-tiny")])
+            #expect(exitCode == 0 && table.standardError == "" && table.standardOutput.contains("randar: 256 codes an image, 10 bits each"))
+            try expectRefusal("mvq", ["bench", "step", "--config", file("generator-randar")], exitCode: 78, "mvq bench generator")
+        }
+
         @Test func inspectWantsOneOfTwo() throws {
             try expectRefusal("mvq", ["inspect"], exitCode: 64, "--config FILE")
             try expectRefusal("mvq", ["inspect", "x.h5", "--config", config("gr")], exitCode: 64, "either a checkpoint")
