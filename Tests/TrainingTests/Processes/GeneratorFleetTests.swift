@@ -71,6 +71,44 @@ extension ProcessTests {
             }
         }
 
+        /// Source recovery is trained on its own by fleets whose workers read the generator.
+        @Test func sourceRecoveryLearnsFromAGeneratorsErrors() throws {
+            try withRun(.randar) { generator in
+                try withFleet(of: generator) { fleet in
+                    try fleet.start()
+                    try fleet.expectToFinish([try fleet.worker(hasData: true)])
+                }
+                let settings = [
+                    "recovery.generator=\(generator.path)", "recovery.width=16", "recovery.heads=2", "training.steps=6", "training.global_batch=8",
+                    "training.slots=4", "checkpoints.every_steps=3",
+                ]
+                let config = Fixtures.packageRoot.appendingPathComponent("configs/source-recovery-tiny.yaml").path
+                let runs = ["", "-other"].map { Run(path: "\(generator.path)-recovery\($0)", data: generator.data, config: config, settings: settings) }
+                defer { for run in runs { try? FileManager.default.removeItem(atPath: run.path) } }
+                for (index, run) in runs.enumerated() {
+                    try withFleet(of: run) { fleet in
+                        try fleet.start(minimumWorkers: 1 + index)
+                        try fleet.expectToFinish(try (0...index).map { try fleet.worker(threads: 2 - $0, hasData: $0 == 0) })
+                    }
+                }
+                try runs[1].expectEqual(to: runs[0])
+                let shares = try runs[0].journal().compactMap { $0.values["corrupted_codes"] }
+                #expect(shares.count == 6 && shares.allSatisfy { $0 > 0 && $0 < 0.5 }, "\(shares)")
+                let stored = try RunConfiguration(file: "\(runs[0].path)/config.yaml")
+                #expect(stored.recovery.sha256 != nil && stored.recovery.bits == 6 && stored.recovery.grid == 4)
+                let recovery = try RecoveryCheckpoint(path: runs[0].path, weights: .raw)
+                #expect(recovery.step == 6 && recovery.tokenizerDigest == MadeUpTokens().tokenizer)
+                // The generator goes on; it is another one then.
+                let more = Run(path: generator.path, data: generator.data, config: generator.config, settings: generator.settings)
+                try FileManager.default.removeItem(atPath: more.path)
+                try withFleet(of: more) { fleet in
+                    try fleet.start(more: ["--set", "seed=2"])
+                    try fleet.expectToFinish([try fleet.worker(hasData: true)])
+                }
+                try expectRefusal("mvq-coordinator", runs[0].arguments, exitCode: 78, "recovery.sha256")
+            }
+        }
+
         @Test func tokensThatDoNotFitAreRefused() throws {
             try withRun(.llamagen) { run in
                 try expectRefusal(
