@@ -90,15 +90,6 @@ extension HDF5Writer {
     package func rows(_ path: String, shape: [Int], of type: Unsigned) throws -> Rows {
         precondition(!shape.isEmpty && !shape.contains(0), "\(path): rows of shape \(shape)")
         HDF5Library.silence()
-        let file = try openFile(path)
-        guard let link = HDF5Handle(H5Pcreate(hdf5_link_create())),
-            H5Pset_char_encoding(link.id, H5T_CSET_UTF8) >= 0,
-            let creation = HDF5Handle(H5Pcreate(hdf5_dataset_create())),
-            H5Pset_obj_track_times(creation.id, false) >= 0,
-            layOut(creation, shape: shape),
-            let space = makeSpace(shape),
-            let dataset = HDF5Handle(H5Dcreate2(file, path, type.stored, space.id, link.id, creation.id, hid_t(H5P_DEFAULT)))
-        else { throw failure(path) }
-        return Rows(self, path, shape: shape, type: type, dataset: dataset)
+        return Rows(self, path, shape: shape, type: type, dataset: try makeDataset(path, shape: shape, type: type.stored))
     }
 }

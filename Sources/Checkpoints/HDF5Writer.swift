@@ -49,12 +49,8 @@ package final class HDF5Writer {
         }
     }
 
-    /// Writes a dataset of float32 numbers, row-major; groups above it are created.
-    package func write(_ path: String, shape: [Int], values: UnsafeBufferPointer<Float>) throws {
-        precondition(checkedProduct(shape) == values.count, "\(path): shape \(shape) with \(values.count) values")
-        HDF5Library.silence()
-        let parent = path.split(separator: "/").dropLast().joined(separator: "/")
-        try createGroup(parent)
+    /// An empty dataset, checksummed and without times, whose elements are stored as `type`.
+    func makeDataset(_ path: String, shape: [Int], type: hid_t) throws -> HDF5Handle {
         let file = try openFile(path)
         guard let link = HDF5Handle(H5Pcreate(hdf5_link_create())),
             H5Pset_char_encoding(link.id, H5T_CSET_UTF8) >= 0,
@@ -62,9 +58,18 @@ package final class HDF5Writer {
             H5Pset_obj_track_times(creation.id, false) >= 0,
             layOut(creation, shape: shape),
             let space = makeSpace(shape),
-            let dataset = HDF5Handle(
-                H5Dcreate2(file, path, hdf5_ieee_f32le(), space.id, link.id, creation.id, hid_t(H5P_DEFAULT)))
+            let dataset = HDF5Handle(H5Dcreate2(file, path, type, space.id, link.id, creation.id, hid_t(H5P_DEFAULT)))
         else { throw failure(path) }
+        return dataset
+    }
+
+    /// Writes a dataset of float32 numbers, row-major; groups above it are created.
+    package func write(_ path: String, shape: [Int], values: UnsafeBufferPointer<Float>) throws {
+        precondition(checkedProduct(shape) == values.count, "\(path): shape \(shape) with \(values.count) values")
+        HDF5Library.silence()
+        let parent = path.split(separator: "/").dropLast().joined(separator: "/")
+        try createGroup(parent)
+        let dataset = try makeDataset(path, shape: shape, type: hdf5_ieee_f32le())
         if let base = values.baseAddress, values.count > 0 {
             let all = hid_t(H5S_ALL)
             guard H5Dwrite(dataset.id, hdf5_native_float(), all, all, hid_t(H5P_DEFAULT), base) >= 0 else {

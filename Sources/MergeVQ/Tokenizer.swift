@@ -118,13 +118,6 @@ public struct Tokenizer: Sendable {
     /// The owner map that source recovery predicts from quantised tokens `[B, K, bits]` alone (eq. 8), `[B · L]`; of equal scores the first
     /// token's. Nil without source recovery.
     public func predictedOwners(of z: Variable) -> [Int32]? {
-        guard let recovery else { return nil }
-        let scores = recovery(z).value
-        let kept = z.shape[1]
-        return scores.withElements { scores in
-            (0..<(scores.count / kept)).map { position in
-                (1..<kept).reduce(0) { scores[position * kept + $1] > scores[position * kept + $0] ? $1 : $0 }
-            }.map(Int32.init)
-        }
+        recovery.map { SourceRecovery.predictedOwners($0(z).value) }
     }
 }

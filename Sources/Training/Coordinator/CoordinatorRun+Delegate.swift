@@ -1,6 +1,5 @@
 import Failpoints
 import Fleet
-import ImageData
 import NeuralNet
 import TensorCore
 import Transport
